@@ -1,0 +1,1 @@
+"""Records of what happened: their fields and their canonical bytes."""

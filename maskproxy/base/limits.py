@@ -1,0 +1,26 @@
+"""Every bound, with its reason. A peer's claim is checked against these before anything is allocated."""
+
+KiB = 1024
+MiB = 1024 * KiB
+
+MAX_STARTUP = 10_000  # MAX_STARTUP_PACKET_LENGTH of PostgreSQL's postmaster
+MAX_AUTH_MESSAGE = 64 * KiB  # PG_MAX_AUTH_TOKEN_LENGTH of PostgreSQL
+MAX_MESSAGE = 256 * MiB  # one steering message (Bind may carry large parameters); CopyData streams
+MAX_STATEMENT = 1 * MiB  # statement text under a masking scope
+MAX_ANALYSED = 64 * KiB  # statement text given to the parsers
+MAX_PAREN_DEPTH = 64  # sqlglot recurses about 12 frames per parenthesis
+MAX_BRACKET_DEPTH = 4  # sqlglot is exponential on nested ARRAY[
+MAX_TOKENS = 10_000
+MAX_IDENTIFIER = 63  # NAMEDATALEN - 1; the server truncates longer names, so two could become one
+MAX_MASKED_ROW = 16 * MiB  # a row with masked values is held whole
+MAX_STATEMENTS_PER_SESSION = 10_000  # named prepared statements and portals one client may hold
+MAX_PIPELINE = 100_000  # requests in flight before the client is no longer read
+
+HIGH_WATER = 256 * KiB  # bytes waiting for a peer before the other side is no longer read
+READ_SIZE = 256 * KiB
+
+LOGIN_SECONDS = 15.0  # startup and authentication, both legs
+BACKEND_CONNECT_SECONDS = 10.0
+AUDIT_ACK_SECONDS = 5.0  # a record that is not durable by then refuses its statement
+DRAIN_SECONDS = 30.0
+SQL_TEXT_IN_RECORD = 32 * KiB  # longer text is recorded as its digest only

@@ -1,0 +1,1 @@
+"""One file per command group; ``supervisor`` starts and watches the processes; ``demo`` shows it all."""

@@ -1,0 +1,1 @@
+"""Rules and decisions: the YAML document, its compiled form, and the one combining algorithm."""

@@ -1,0 +1,1 @@
+"""Who is it: tokens and their SCRAM verifiers, throttling of failed logins."""

@@ -1,0 +1,1 @@
+"""The only asyncio code of the data path: listener, connections, backends, catalogs, worker."""

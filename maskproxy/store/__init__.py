@@ -1,0 +1,1 @@
+"""The control store: principals, tokens, grants; migrations; snapshots for the data plane."""
