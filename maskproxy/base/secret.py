@@ -2,7 +2,7 @@
 
 from typing import Generic, TypeVar
 
-T = TypeVar("T", str, bytes)
+T = TypeVar("T", bound=str | bytes)
 
 
 class Secret(Generic[T]):
