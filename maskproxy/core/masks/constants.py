@@ -1,0 +1,65 @@
+"""Masks that give the same answer for every value: ``null`` and ``redact``."""
+
+from decimal import Decimal
+from typing import Literal
+
+from maskproxy.base.types import Domain, PgType
+from maskproxy.core.masks.definition import Bound, MaskRule
+from maskproxy.core.masks.numbers import NumericRoom
+from maskproxy.core.masks.text import Room
+
+REDACTED = "[redacted]"
+
+REDACTED_VALUES: dict[Domain, object] = {
+    Domain.TEXT: REDACTED,
+    Domain.INT: 0,
+    Domain.FLOAT: 0.0,
+    Domain.NUMERIC: Decimal(0),  # with the column's scale: 0.00 in numeric(12,2)
+    Domain.BOOL: False,
+    Domain.BYTES: b"",
+    Domain.UUID: bytes(16),  # the nil UUID, RFC 9562 section 5.9
+    Domain.JSON: f'"{REDACTED}"',
+    Domain.DATE: 0,  # 2000-01-01, PostgreSQL's epoch
+    Domain.TIMESTAMP: 0,
+    Domain.TIMESTAMPTZ: 0,
+}
+"""A value of each domain that no one takes for data."""
+
+
+class Null(MaskRule):
+    """NULL, for every type."""
+
+    mask: Literal["null"]
+
+    domains = frozenset(Domain)
+    rank = 100
+    leaks = "nothing"
+
+    def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
+        return None
+
+
+class Redact(MaskRule):
+    """A constant of the column's type; NULL stays NULL."""
+
+    mask: Literal["redact"]
+
+    domains = frozenset(Domain)
+    rank = 90
+    leaks = "whether there is a value"
+
+    def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
+        constant = _constant(type, typmod)
+        return lambda value: constant
+
+
+def _constant(type: PgType, typmod: int) -> object:
+    match type.domain:
+        case Domain.TEXT:
+            room = Room.of(type, typmod)
+            width = room.characters or room.octets
+            return REDACTED[:width].ljust(room.characters or 0 if room.padded else 0)
+        case Domain.NUMERIC:
+            return NumericRoom.of(typmod).zero()
+        case _:
+            return REDACTED_VALUES[type.domain]

@@ -1,0 +1,60 @@
+"""A mask is a class: its fields are its parameters in the rules, its ``bind`` makes the function for a column."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from maskproxy.base.types import Domain, PgType
+from maskproxy.core.yaml import Strict
+
+MaskFunction = Callable[[Any], object]
+"""A value of the column's ``Domain`` in, one of the same domain or None (NULL) out. Never raises, never sees NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """Why a mask cannot represent its result in a type. The column is NULL then, and ``check`` says so."""
+
+    reason: str
+
+
+Bound = MaskFunction | Misfit | None
+"""None: the column is always NULL because the mask says so."""
+
+
+class MaskRule(Strict):
+    """One mask with its parameters. Subclasses add ``mask: Literal[name]``, their parameters and the facts below."""
+
+    domains: ClassVar[frozenset[Domain]]
+    """Kinds of values it can work on. Elsewhere it is a ``Misfit``."""
+
+    rank: ClassVar[int]
+    """Strictness, greater hides more. When several masks are asked for a column, the strictest is used."""
+
+    leaks: ClassVar[str]
+    """What a reader of masked values still learns: the end of the sentence "it discloses ..."."""
+
+    coarsens: ClassVar[bool] = False
+    """Whether a value that is coarse already (the first of January, a round number) comes back as it is."""
+
+    @property
+    def strictness(self) -> Decimal:
+        """Orders rules of one mask by their parameters, greater hides more."""
+        return Decimal(0)
+
+    @abstractmethod
+    def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
+        """The function for a column of scalar ``type`` (the element's type for an array) with ``atttypmod``.
+
+        ``key`` belongs to the label: one value under one label looks the same everywhere.
+        """
+
+
+def bind(rule: MaskRule, type: PgType, typmod: int, key: bytes) -> Bound:
+    """``rule`` for a column; the function works on the elements when ``type`` is an array."""
+    scalar = type.element or type
+    if scalar.domain not in rule.domains:
+        return Misfit(f"it does not work on type {type.name}")
+    return rule.bind(scalar, typmod, key)
