@@ -1,0 +1,135 @@
+"""Who is let in, under which grant, and with which settings their backend starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from maskproxy.base.errors import AuthenticationFailed, Refused, StartupRefused, StatementError, UnknownDatabase
+from maskproxy.core.sql.settings import check_setting, is_listed
+from maskproxy.identity.access import choose_grant, token_valid
+from maskproxy.proxy.policies import DatabasePolicies
+from maskproxy.session.enforce import Policy
+from maskproxy.store.snapshot import Grant, Snapshot
+from maskproxy.wire.postgres.startup import parse_options
+
+_OURS = "maskproxy."
+_NOT_SETTINGS = frozenset({"user", "database", "replication", "options"})
+
+DANGEROUS = frozenset(
+    {
+        "role",
+        "session_authorization",
+        "session_replication_role",
+        "local_preload_libraries",
+        "session_preload_libraries",
+        "search_path",
+        "standard_conforming_strings",
+        "client_encoding",
+        "row_security",
+        "temp_tablespaces",
+    }
+)
+"""Settings that change what names or bytes mean: a client that asks for a value we do not allow is told so at once.
+
+Any other setting outside the allow-list is accepted and not passed on, as clients send many that matter to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """What a client asked for. ``settings`` come from its parameters and from ``options``, without ours."""
+
+    user: str
+    database: str
+    settings: Mapping[str, str]
+    raw_options: str | None
+    scope: str | None
+    application_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Under which grant a session runs. ``kind`` is the principal's, ``credential`` the token's id."""
+
+    grant: Grant
+    kind: str
+    credential: str
+    policies: DatabasePolicies
+    policy: Policy
+    parameters: Mapping[str, str]
+
+
+def read_startup(parameters: Mapping[str, str]) -> Startup:
+    """Raises StartupRefused."""
+    user = parameters.get("user", "")
+    if not user:
+        raise StartupRefused("no user name was given", hint="Put the principal's name into the DSN.")
+    if parameters.get("replication", "off").lower() not in ("off", "false", "no", "0"):
+        raise StartupRefused("replication connections are not allowed through maskproxy")
+    options = parameters.get("options")
+    settings = {name: value for name, value in parameters.items() if name not in _NOT_SETTINGS}
+    settings.update(parse_options(options) if options else {})
+    ours = {name: settings.pop(name) for name in list(settings) if name.startswith(_OURS)}
+    return Startup(
+        user=user,
+        database=parameters.get("database") or user,
+        settings=settings,
+        raw_options=options,
+        scope=ours.get("maskproxy.scope"),
+        application_name=settings.get("application_name"),
+    )
+
+
+def admit(
+    startup: Startup, snapshot: Snapshot, matched: int, databases: Mapping[str, DatabasePolicies], now: datetime
+) -> Admission:
+    """The grant for an authenticated principal.
+
+    Raises AuthenticationFailed (token expired), NoGrant, UnknownDatabase, BackendUnavailable, StartupRefused.
+    """
+    entry = snapshot.principals[startup.user]
+    token = entry.tokens[matched]
+    if not token_valid(token, now):
+        raise AuthenticationFailed(
+            f'the token of "{startup.user}" has expired', hint="Ask for a new one: maskproxy dsn issues it."
+        )
+    policies = databases.get(startup.database)
+
+    def is_unrestricted(scopes: tuple[str, ...]) -> bool:
+        return policies is not None and policies.available and policies.policy(scopes).scope.unrestricted
+
+    grant = choose_grant(
+        snapshot, startup.user, startup.database, now, wanted_scope=startup.scope, is_unrestricted=is_unrestricted
+    )
+    if policies is None:
+        raise UnknownDatabase(f'database "{startup.database}" does not exist')
+    try:
+        policy = policies.policy(grant.scopes)
+    except Refused as error:
+        raise StartupRefused(error.message, hint="The grant names a scope that the rules no longer have.") from error
+    parameters = backend_parameters(startup, policy)
+    return Admission(grant, str(entry.kind), str(token.id), policies, policy, parameters)
+
+
+def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
+    """Startup parameters for the backend.
+
+    Unrestricted: what the client sent. Masking: what the allow-list permits, and our pins for what analysis relies on.
+    Raises StartupRefused.
+    """
+    if policy.scope.unrestricted:
+        return dict(startup.settings)
+    parameters: dict[str, str] = {"DateStyle": "ISO, MDY"}
+    for name, value in startup.settings.items():
+        try:
+            check_setting(name, value, search_path=policy.search_path)
+        except StatementError as error:
+            if is_listed(name) or name.lower() in DANGEROUS:
+                raise StartupRefused(error.message, detail=error.detail, hint=error.hint) from error
+            continue
+        parameters["DateStyle" if name.lower() == "datestyle" else name] = value
+    pins = {
+        "search_path": ", ".join('"' + part.replace('"', '""') + '"' for part in policy.search_path),
+        "client_encoding": "UTF8",
+        "standard_conforming_strings": "on",
+    }
+    return {name: value for name, value in parameters.items() if name.lower() not in pins} | pins

@@ -1,0 +1,202 @@
+"""From what happens in a session to its records: who, under which grant, what, decided how, ended how."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from maskproxy import __version__
+from maskproxy.audit import records
+from maskproxy.audit.digests import parameter_digest
+from maskproxy.audit.moment import Moment, Moments
+from maskproxy.audit.values import Actor, DecisionInfo, Destination, End, GrantInfo, Origin, Out, Result, Source
+from maskproxy.audit.values import StatementInfo as Statement
+from maskproxy.base.errors import ColumnRefused, MaskproxyError
+from maskproxy.base.secret import Secret
+from maskproxy.core.plan import Plan
+from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.proxy.admission import Admission
+from maskproxy.proxy.recorder_client import RecorderClient
+from maskproxy.session.actions import RecordDenial, RecordIntent, RecordOutcome
+
+_CANCELLED = "57014"
+
+
+class Journal:
+    """One worker's way to the recorder."""
+
+    def __init__(self, recorder: RecorderClient, key: Secret[bytes], settings_digest: str) -> None:
+        self._recorder = recorder
+        self.key = key
+        self.moments = Moments(time.time_ns, time.monotonic_ns, os.urandom)
+        self.origin = Origin(
+            node=platform.node(), boot=self.moments.now().id, build=f"maskproxy {__version__}", cfg=settings_digest
+        )
+        self.describe = lru_cache(maxsize=2048)(self._describe)
+
+    def write(self, record: bytes, done: Callable[[bool], None] | None = None) -> None:
+        """Hand over one record; ``done`` hears once whether it is durable."""
+        if done is None:
+            self._recorder.submit(record, _ignore)
+        else:
+            self._recorder.submit(record, lambda index: done(index is not None))
+
+    def reloaded(self, *, why: str | None) -> None:
+        """``why`` says what was wrong with the new files; None when they are in force."""
+        context = records.make_context(self.origin)
+        out = Out.OK if why is None else Out.ERROR
+        self.write(records.config_reload(context, self.moments.now(), out=out, why=why))
+
+    def _describe(self, text: str | None, plan: Plan | None) -> Statement:
+        analyses = [s.analysis for s in plan.statements if s.analysis is not None] if plan is not None else []
+        tables = sorted({str(table) for analysis in analyses for table in analysis.tables})
+        columns = sorted({str(source) for a in analyses for output in a.outputs for source in output.sources})
+        classes = sorted({mask.label for mask in _masks(plan)})
+        return records.describe_text(
+            text,
+            self.key,
+            kind=",".join(sorted({str(analysis.kind) for analysis in analyses})) or None,
+            parse="ok" if analyses else "none",
+            tables=tuple(tables),
+            cols=tuple(columns),
+            classes=tuple(classes),
+        )
+
+
+@dataclass(slots=True)
+class _Open:
+    """A statement whose outcome is still to come."""
+
+    ref: str
+    began: int
+
+
+@dataclass(slots=True)
+class SessionJournal:
+    """The records of one connection; the context grows as more of it is proven."""
+
+    journal: Journal
+    context: records.Context
+    session: str
+    source: Source
+    _open: dict[int, _Open] = field(default_factory=dict)
+
+    @classmethod
+    def connected(cls, journal: Journal, address: str, listener: str) -> "SessionJournal":
+        source = Source(addr=address, listener=listener)
+        session = journal.moments.now().id
+        return cls(journal, records.make_context(journal.origin, session=session, source=source), session, source)
+
+    def claims(self, user: str, application_name: str | None, tls: str | None) -> None:
+        claimed = {"user": user} | ({"application_name": application_name} if application_name else {})
+        self.source = Source(addr=self.source.addr, listener=self.source.listener, tls=tls)
+        self.context = records.make_context(
+            self.journal.origin, session=self.session, source=self.source, claimed=claimed
+        )
+
+    def auth_fail(self, why: str) -> None:
+        self.journal.write(records.auth_fail(self.context, self._now(), why=why))
+
+    def denied_session(self, error: MaskproxyError) -> None:
+        self.journal.write(
+            records.session_deny(self.context, self._now(), why=error.message, sqlstate=error.sqlstate)
+        )
+
+    def admitted(self, admission: Admission, application_name: str | None) -> None:
+        grant, database = admission.grant, admission.policies.database
+        self.context = records.make_context(
+            self.journal.origin,
+            session=self.session,
+            actor=Actor(agent=grant.principal, kind=admission.kind, authn="scram-sha-256", cred=admission.credential),
+            source=self.source,
+            destination=Destination(db=database.name, host=f"{database.host}:{database.port}", role=database.user),
+            grant=GrantInfo(
+                id=grant.id,
+                scope=",".join(grant.scopes),
+                expires=grant.until.isoformat(),
+                approver=grant.approved_by,
+                purpose=grant.purpose,
+                ticket=grant.ticket,
+            ),
+            claimed={"application_name": application_name} if application_name else None,
+        )
+        self.journal.write(records.auth_ok(self.context, self._now()))
+
+    def started(self) -> None:
+        self.journal.write(records.session_start(self.context, self._now()))
+
+    def ended(self, error: MaskproxyError | None) -> None:
+        why = "client said goodbye" if error is None else error.message
+        for number in list(self._open):
+            self.outcome(RecordOutcome(number, 0, 0, None, None if error is None else error.sqlstate, ()), lost=True)
+        out = Out.OK if error is None else Out.ERROR
+        self.journal.write(records.session_end(self.context, self._now(), why=why, out=out))
+
+    def protocol_error(self, why: str) -> None:
+        self.journal.write(records.proto_reject(self.context, self._now(), why=why))
+
+    def cancelled(self, *, known: bool) -> None:
+        out = Out.OK if known else Out.DENY
+        self.journal.write(records.cancel(self.context, self._now(), out=out))
+
+    def intent(self, action: RecordIntent, done: Callable[[bool], None]) -> None:
+        now = self._now()
+        self._open[action.number] = _Open(now.id, now.mono)
+        plan = action.plan
+        masks = _masks(plan)
+        decision = DecisionInfo(act="mask" if masks else "permit", rules=tuple(sorted({m.rule for m in masks})))
+        record = records.intent(
+            self.context,
+            now,
+            statement=self.journal.describe(None if plan is None else plan.text, plan),
+            decision=decision,
+            params=[parameter_digest(self.journal.key, value) for value in action.parameters],
+            modified=bool(masks),
+        )
+        self.journal.write(record, done)
+
+    def outcome(self, action: RecordOutcome, *, lost: bool = False) -> None:
+        opened = self._open.pop(action.number, None)
+        if opened is None:
+            return
+        now = self._now()
+        end = End.CANCELLED if action.sqlstate == _CANCELLED else End.ERROR if action.sqlstate else End.COMPLETE
+        result = Result(
+            end=End.CLIENT_GONE if lost and action.sqlstate is None else end,
+            rows=action.rows,
+            bytes=action.bytes,
+            tag=action.tag,
+            sqlstate=action.sqlstate,
+            masked={str(column): rows for column, rows in action.masked} or None,
+            ms=round((now.mono - opened.began) / 1e6, 3),
+        )
+        out = Out.UNKNOWN if lost else Out.ERROR if action.sqlstate else Out.MODIFY if action.masked else Out.OK
+        self.journal.write(records.outcome(self.context, now, ref=opened.ref, result=result, out=out))
+
+    def denial(self, action: RecordDenial) -> None:
+        error = action.error
+        rules = (error.rule,) if isinstance(error, ColumnRefused) else ()
+        record = records.denied(
+            self.context,
+            self._now(),
+            statement=self.journal.describe(action.text, None),
+            decision=DecisionInfo(act="deny", rules=rules),
+            sqlstate=error.sqlstate,
+            why=error.message,
+        )
+        self.journal.write(record)
+
+    def _now(self) -> Moment:
+        return self.journal.moments.now()
+
+
+def _masks(plan: Plan | None) -> list[ColumnMask]:
+    if plan is None:
+        return []
+    return [mask for statement in plan.statements for mask in statement.outputs or () if mask is not None]
+
+
+def _ignore(index: int | None) -> None:
+    """Records that nothing waits for; the recorder client itself tells of losses."""

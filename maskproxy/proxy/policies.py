@@ -1,0 +1,164 @@
+"""What may be seen in one database: its catalog and its rules, compiled together, replaced as a whole.
+
+A control connection of our own (asyncpg, never with settings a client chose) loads the catalog; it is loaded again every
+few seconds, when a result disagrees with it, and on reload. Rules are compiled against each new catalog. Whatever fails
+leaves the policies as they were; before the first success the database is not available and logins say so.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import asyncpg
+import structlog
+
+from maskproxy.base import limits
+from maskproxy.base.errors import BackendUnavailable, ConfigurationError, Refused
+from maskproxy.base.refs import Generation
+from maskproxy.base.secret import Secret
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.plan import Stamp
+from maskproxy.core.policy.compile import RuleSet, compile_rules
+from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.settings import Database
+from maskproxy.proxy.catalogs import load_catalog
+from maskproxy.proxy.tls import database_context
+from maskproxy.session.enforce import Policy
+from maskproxy.store.configuration import read_password
+
+REFRESH_SECONDS = 5.0
+_RETRY_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+def label_keys(master: Secret[bytes]) -> Callable[[str], bytes]:
+    """The key of each label's tokens, derived from the master key: equal values of two labels get different tokens."""
+
+    def derive(label: str) -> bytes:
+        return hmac.new(master.reveal(), b"maskproxy token " + label.encode(), hashlib.sha256).digest()
+
+    return derive
+
+
+async def connect_control(database: Database) -> asyncpg.Connection:
+    """Our own connection to a database. Raises OSError, asyncpg.PostgresError, TimeoutError, ConfigurationError."""
+    password = read_password(database)
+    return await asyncpg.connect(
+        host=database.host,
+        port=database.port,
+        user=database.user,
+        database=database.dbname,
+        password=None if password is None else password.reveal(),
+        ssl=database_context(database) or False,
+        timeout=limits.BACKEND_CONNECT_SECONDS,
+        command_timeout=limits.BACKEND_CONNECT_SECONDS,
+        server_settings={"application_name": "maskproxy control"},
+    )
+
+
+class DatabasePolicies:
+    """Catalog and rules of one database in one worker. ``on_change`` is called after they were replaced."""
+
+    def __init__(self, database: Database, documents: Sequence[RulesDocument], token_key: Secret[bytes]) -> None:
+        self.database = database
+        self.on_change: Callable[[], None] = lambda: None
+        self._documents = tuple(documents)
+        self._keys = label_keys(token_key)
+        self._catalog: Catalog | None = None
+        self._rules: RuleSet | None = None
+        self._policies: dict[tuple[str, ...], Policy] = {}
+        self._refresh = asyncio.Event()
+
+    @property
+    def available(self) -> bool:
+        return self._rules is not None
+
+    @property
+    def generation(self) -> Generation:
+        return Generation(0) if self._rules is None else self._rules.generation
+
+    def scopes(self) -> frozenset[str]:
+        return frozenset() if self._rules is None else frozenset(self._rules.scopes)
+
+    def policy(self, scopes: tuple[str, ...]) -> Policy:
+        """Raises BackendUnavailable before the first catalog, Refused when the rules know one of the scopes no longer."""
+        if self._rules is None or self._catalog is None:
+            raise BackendUnavailable(f'database "{self.database.name}" is not available')
+        policy = self._policies.get(scopes)
+        if policy is None:
+            unknown = [name for name in scopes if name not in self._rules.scopes]
+            if unknown or not scopes:
+                raise Refused(f"the rules of database \"{self.database.name}\" have no scope {', '.join(unknown)}")
+            stamp = Stamp(self._rules.generation, self._catalog.generation)
+            policy = Policy.of(self._rules.combine(scopes), stamp, self.database.search_path)
+            self._policies[scopes] = policy
+        return policy
+
+    def compiled(self, documents: Sequence[RulesDocument]) -> RuleSet | None:
+        """These rules against today's catalog; None while there is none. Raises ConfigurationError."""
+        if self._catalog is None:
+            return None
+        generation = Generation(self.generation + 1)
+        return compile_rules(tuple(documents), self._catalog, self.database, self._keys, generation)
+
+    def replace(self, documents: Sequence[RulesDocument], rules: RuleSet | None) -> None:
+        """Use rules that ``compiled`` accepted."""
+        self._documents = tuple(documents)
+        if rules is not None:
+            self._install(rules)
+
+    def refresh(self) -> None:
+        """Load the catalog now rather than at its time."""
+        self._refresh.set()
+
+    async def run(self) -> None:
+        """Keep the catalog fresh for ever."""
+        while True:
+            try:
+                connection = await connect_control(self.database)
+                try:
+                    await self._watch(connection)
+                finally:
+                    connection.terminate()
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ConfigurationError) as error:
+                log.warning("database not available", database=self.database.name, reason=_reason(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _watch(self, connection: asyncpg.Connection) -> None:
+        while True:
+            self._take(await load_catalog(connection, Generation(0)))
+            self._refresh.clear()
+            try:
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await self._refresh.wait()
+            except TimeoutError:
+                pass
+
+    def _take(self, loaded: Catalog) -> None:
+        if self._catalog is not None and replace(loaded, generation=self._catalog.generation) == self._catalog:
+            return
+        before = self._catalog
+        generation = Generation(1 if before is None else before.generation + 1)
+        self._catalog = replace(loaded, generation=generation)
+        try:
+            rules = self.compiled(self._documents)
+        except ConfigurationError as error:
+            self._catalog = before
+            log.error("rules do not fit the catalog", database=self.database.name, problems=str(error))
+            return
+        if rules is not None:
+            self._install(rules)
+
+    def _install(self, rules: RuleSet) -> None:
+        self._rules = rules
+        self._policies.clear()
+        log.info("policies in force", database=self.database.name, rules=rules.generation, digest=rules.digest)
+        self.on_change()
+
+
+def _reason(error: BaseException) -> str:
+    """Server errors at login and of our own fixed statements hold no row values."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]

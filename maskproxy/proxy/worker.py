@@ -1,0 +1,250 @@
+"""One worker process: it listens, holds its clients' sessions, and keeps in memory what decisions need.
+
+Workers share nothing but the address (SO_REUSEPORT), the store and the recorder; each can die without the others noticing.
+A client's cancel key carries the worker's number in its process id, so that any worker can pass a cancel request on.
+"""
+
+import asyncio
+import hmac
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvloop
+
+from maskproxy.base import limits
+from maskproxy.base.errors import ConfigurationError, SessionEnded
+from maskproxy.core.settings import Settings
+from maskproxy.proxy.connection import ClientConnection
+from maskproxy.proxy.control import ask, control_path, serve_control
+from maskproxy.proxy.journal import Journal, SessionJournal
+from maskproxy.proxy.policies import DatabasePolicies
+from maskproxy.proxy.recorder_client import RecorderClient
+from maskproxy.proxy.tls import client_facing_context
+from maskproxy.recorder import socket_path
+from maskproxy.store.configuration import load_key, load_rules, load_settings, settings_digest
+from maskproxy.store.snapshot import Snapshot
+from maskproxy.store.store import watch
+
+_NUMBER_BITS = 20  # sessions one worker can number; the bits above are the worker's
+_SWEEP_SECONDS = 0.25
+_QUIET_SECONDS = 1.0  # between two log lines of one kind
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """Use: ``await Worker(settings, number).run()``; ends when SIGTERM has drained it."""
+
+    def __init__(self, settings: Settings, number: int) -> None:
+        self.settings = settings
+        self.number = number
+        self.snapshot = Snapshot.empty()
+        self.identity_key = load_key(settings.keys.identity)
+        self.tls_context = None if settings.tls is None else client_facing_context(settings.tls)
+        address = settings.listen.postgres
+        self.listener_name = str(address)
+        self.tls_required = self.tls_context is not None and address is not None and not address.loopback
+        self._recorder = RecorderClient(socket_path(settings.run))
+        self.journal = Journal(self._recorder, load_key(settings.keys.audit), settings_digest(settings))
+        token_key = load_key(settings.keys.token)
+        self.databases = {
+            name: DatabasePolicies(database, load_rules(settings, name), token_key)
+            for name, database in settings.databases.items()
+        }
+        self._connections: dict[int, ClientConnection] = {}
+        self._counter = 0
+        self._group: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._started = time.monotonic()
+        self._quiet_until: dict[str, float] = {}
+        self._accepted = 0
+
+    # for connections
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def register(self, connection: ClientConnection) -> bool:
+        """False when this worker holds as many sessions as it may."""
+        self._connections[connection.number] = connection
+        self._accepted += 1
+        return len(self._connections) <= self.settings.limits.sessions
+
+    def forget(self, connection: ClientConnection) -> None:
+        self._connections.pop(connection.number, None)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something that belongs to this worker; it ends with it."""
+        if self._group is None:
+            work.close()
+        else:
+            self._group.create_task(work)
+
+    def warn(self, event: str, **words: str) -> None:
+        """A log line that peers can cause: at most one of its kind a second."""
+        now = time.monotonic()
+        if now >= self._quiet_until.get(event, 0.0):
+            self._quiet_until[event] = now + _QUIET_SECONDS
+            log.warning(event, worker=self.number, **words)
+
+    def cancel(self, process_id: int, key: bytes, journal: SessionJournal) -> None:
+        """A CancelRequest came in: ours, or another worker's."""
+        owner = process_id >> _NUMBER_BITS
+        if owner == self.number:
+            journal.cancelled(known=self._cancel_own(process_id, key))
+        else:
+            self.spawn(self._pass_on(owner, process_id, key, journal))
+
+    def _cancel_own(self, process_id: int, key: bytes) -> bool:
+        connection = self._connections.get(process_id)
+        if connection is None or not connection.cancel_key or not hmac.compare_digest(connection.cancel_key, key):
+            return False
+        connection.cancel_query()
+        return True
+
+    async def _pass_on(self, owner: int, process_id: int, key: bytes, journal: SessionJournal) -> None:
+        request = {"op": "cancel", "process_id": process_id, "key": key.hex()}
+        answer = await ask(control_path(self.settings.run, owner), request)
+        journal.cancelled(known=bool(answer and answer.get("known")))
+
+    # life
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
+        loop.add_signal_handler(signal.SIGINT, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        control = await serve_control(control_path(self.settings.run, self.number), self._on_control)
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            tasks = [group.create_task(self._recorder.run()), group.create_task(self._watch_store())]
+            for policies in self.databases.values():
+                policies.on_change = self._apply_policies
+                tasks.append(group.create_task(policies.run()))
+            tasks.append(group.create_task(self._sweep()))
+            server = await self._listen()
+            await self._stopping.wait()
+            server.close()
+            control.close()
+            await self._drain()
+            self._group = None
+            for task in tasks:
+                task.cancel()
+
+    async def _listen(self) -> asyncio.Server:
+        address = self.settings.listen.postgres
+        if address is None:
+            raise RuntimeError("the settings name no address to listen on")
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listener.bind((address.host, address.port))
+        return await asyncio.get_running_loop().create_server(self._accept, sock=listener, backlog=1024)
+
+    def _accept(self) -> ClientConnection:
+        for _ in range(1 << _NUMBER_BITS):
+            self._counter = (self._counter + 1) & ((1 << _NUMBER_BITS) - 1)
+            number = (self.number << _NUMBER_BITS) | self._counter
+            if number not in self._connections:
+                return ClientConnection(self, number)
+        raise RuntimeError("out of session numbers")
+
+    async def _watch_store(self) -> None:
+        async for snapshot in watch(self.settings.store):
+            self.snapshot = snapshot
+            self._end_lost_grants()
+
+    async def _sweep(self) -> None:
+        """End sessions whose grant has run out."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            self._end_lost_grants()
+
+    def _end_lost_grants(self) -> None:
+        now = self.now()
+        active = {grant.id for grant in self.snapshot.grants if grant.active(now)}
+        for connection in list(self._connections.values()):
+            admission = connection.admission
+            if admission is None:
+                continue
+            principal = self.snapshot.principals.get(admission.grant.principal)
+            if admission.grant.id not in active:
+                reason = "the grant has expired" if admission.grant.until <= now else "the grant was revoked"
+                connection.end(SessionEnded(reason, hint="Ask for a new grant."))
+            elif principal is None or principal.disabled:
+                connection.end(SessionEnded("the principal was disabled"))
+
+    async def _drain(self) -> None:
+        """Let sessions finish what they are doing, then end them."""
+        ends = asyncio.get_running_loop().time() + limits.DRAIN_SECONDS
+        error = SessionEnded("maskproxy is shutting down", hint="Connect again.")
+        while self._connections and asyncio.get_running_loop().time() < ends:
+            for connection in list(self._connections.values()):
+                if connection.idle:
+                    connection.end(error)
+            await asyncio.sleep(0.05)
+        for connection in list(self._connections.values()):
+            connection.end(error)
+        await asyncio.sleep(0.1)  # the last bytes and records leave
+
+    # reload
+
+    def reload(self) -> None:
+        """Read the rules again; all of them are put in force, or none."""
+        try:
+            fresh = load_settings(self.settings.file)
+            documents = {name: load_rules(fresh, name) for name in self.databases}
+            compiled = {name: self.databases[name].compiled(rules) for name, rules in documents.items()}
+        except ConfigurationError as error:
+            log.error("reload refused, the old rules stay in force", worker=self.number, problems=str(error))
+            self.journal.reloaded(why=str(error))
+            return
+        for name, rules in compiled.items():
+            self.databases[name].replace(documents[name], rules)
+        self.journal.reloaded(why=None)
+        log.info("reloaded", worker=self.number)
+
+    def _apply_policies(self) -> None:
+        for connection in list(self._connections.values()):
+            connection.apply_policy()
+
+    # control socket
+
+    async def _on_control(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("op") == "cancel":
+            return {"known": self._cancel_own(int(request["process_id"]), bytes.fromhex(request["key"]))}
+        return self.statistics()
+
+    def statistics(self) -> dict[str, Any]:
+        return {
+            "worker": self.number,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "sessions": len(self._connections),
+            "accepted": self._accepted,
+            "recorder": self._recorder.connected,
+            "grants": sum(grant.active(self.now()) for grant in self.snapshot.grants),
+            "databases": {
+                name: {"available": policies.available, "rules": policies.generation}
+                for name, policies in self.databases.items()
+            },
+        }
+
+
+def run_worker(config: Path, number: int) -> None:
+    """Entry point of the process. Raises ConfigurationError when the settings cannot be used."""
+    settings = load_settings(config)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_run(settings, number))
+
+
+async def _run(settings: Settings, number: int) -> None:
+    await Worker(settings, number).run()

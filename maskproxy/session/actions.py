@@ -1,0 +1,62 @@
+"""What a session asks of the world outside: rare, frozen values, taken with ``take_actions``.
+
+Each carries what the answer needs: ``Analyse`` is answered by ``analysed``, ``RecordIntent`` by ``recorded``; the others
+have no answer. Parameters and texts in here are for the recorder alone; no ``repr`` shows them.
+"""
+
+from dataclasses import dataclass, field
+
+from maskproxy.base.errors import MaskproxyError
+from maskproxy.base.refs import ColumnRef
+from maskproxy.core.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Analyse:
+    """Make a plan of this text and call ``analysed(plan or StatementError)``. Nothing of the client is read until then."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIntent:
+    """Make this durable, then call ``recorded(number, durable=...)``; results are held, writes not sent, until then."""
+
+    number: int
+    plan: Plan | None = field(repr=False)  # None: a FunctionCall message, which has no text
+    parameters: tuple[bytes | None, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordOutcome:
+    """How the statement of intent ``number`` ended. ``masked`` counts released rows in which a column was masked."""
+
+    number: int
+    rows: int
+    bytes: int
+    tag: str | None
+    sqlstate: str | None
+    masked: tuple[tuple[ColumnRef, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDenial:
+    """A statement that never reached the server. ``text`` is None for messages that carry none."""
+
+    text: str | None = field(repr=False)
+    error: MaskproxyError
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogDisagrees:
+    """The server described a result otherwise than the analysis: load the catalog again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Flush what is outgoing and close both sides. ``error`` is None when the client said goodbye."""
+
+    error: MaskproxyError | None
+
+
+Action = Analyse | RecordIntent | RecordOutcome | RecordDenial | CatalogDisagrees | CloseSession

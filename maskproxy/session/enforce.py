@@ -1,0 +1,99 @@
+"""The policy enforcement point: the only caller of the planner, and the cache of its plans.
+
+Deny-biased: whatever goes wrong while a plan is made, a refusal comes out.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from maskproxy.base.errors import Refused, StatementError
+from maskproxy.base.refs import ColumnRef, Oid
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
+from maskproxy.core.policy.compile import Scope
+from maskproxy.wire.postgres.messages import FieldDescription
+
+MAX_CACHED_TEXT = 16 * 1024 * 1024  # characters of statement text whose plans one worker keeps per scope
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """Everything a decision depends on besides the text; replaced as a whole by a reload."""
+
+    scope: Scope
+    stamp: Stamp
+    search_path: tuple[str, ...]
+    columns: dict[tuple[Oid, int], ColumnRef]
+    plans: "PlanCache"
+
+    @classmethod
+    def of(cls, scope: Scope, stamp: Stamp, search_path: tuple[str, ...]) -> "Policy":
+        return cls(scope, stamp, search_path, _columns_by_number(scope.catalog), PlanCache(MAX_CACHED_TEXT))
+
+    def cached(self, text: str) -> Plan | None:
+        return self.plans.get(text)
+
+    def decide(self, text: str) -> Plan | StatementError:
+        """A plan, or the refusal. Never raises: a failure of the analysis is a refusal too."""
+        try:
+            plan = plan_text(text, self.scope, self.search_path, self.stamp)
+        except StatementError as error:
+            return error
+        except (RecursionError, MemoryError):
+            return Refused("statement is too complex to be analysed", hint="Simplify it, or split it into several.")
+        except Exception as error:  # a defect of ours must refuse, and must not quote the statement
+            return Refused(f"statement could not be analysed ({type(error).__name__})")
+        self.plans.put(text, plan)
+        return plan
+
+    def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
+        """Whether the server describes the result otherwise than the plan does (deny-only, notes on RowDescription)."""
+        if plan.outputs is None or plan.analysis is None:
+            return False
+        if len(fields) != len(plan.outputs):
+            return True
+        for described, mask, output in zip(fields, plan.outputs, plan.analysis.outputs, strict=True):
+            column = self.columns.get((Oid(described.table_oid), described.attnum)) if described.table_oid else None
+            if column is None:
+                continue
+            if column not in output.sources or (mask is not None and mask.column != column):
+                return True
+        return False
+
+
+class PlanCache:
+    """Plans by exact text, least recently used first out, bounded by the length of the texts."""
+
+    def __init__(self, bound: int) -> None:
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+        self._bound = bound
+        self._size = 0
+        self.hits = 0
+        self.misses = 0
+
+    def get(self, text: str) -> Plan | None:
+        plan = self._plans.get(text)
+        if plan is None:
+            self.misses += 1
+            return None
+        self.hits += 1
+        self._plans.move_to_end(text)
+        return plan
+
+    def put(self, text: str, plan: Plan) -> None:
+        if text in self._plans:
+            return
+        self._plans[text] = plan
+        self._size += len(text) + 1
+        while self._size > self._bound:
+            oldest, _ = self._plans.popitem(last=False)
+            self._size -= len(oldest) + 1
+
+
+
+def _columns_by_number(catalog: Catalog) -> dict[tuple[Oid, int], ColumnRef]:
+    return {
+        (table.oid, column.attnum): ColumnRef(table.ref.schema, table.ref.name, column.name)
+        for table in catalog.tables.values()
+        for column in table.columns
+    }

@@ -1,0 +1,142 @@
+"""The queue of requests whose replies are still to come, in the order the server will answer them.
+
+Every message we forward has one entry here (Flush has no reply of its own). Entries that the server never sees
+(``REFUSAL``) wait for their turn like the others, so that the client gets its errors in the order of its requests.
+
+After an ErrorResponse in the extended protocol the server skips everything up to Sync: those entries leave the queue
+without a reply and their changes to the names are taken back ("Extended Query", protocol-flow chapter).
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from maskproxy.base.errors import MaskproxyError
+from maskproxy.base.refs import ColumnRef
+from maskproxy.core.plan import Plan
+from maskproxy.session.rows import RowMask
+from maskproxy.session.statements import Change, Portal, PreparedStatement
+
+
+class Kind(Enum):
+    QUERY = auto()
+    PARSE = auto()
+    BIND = auto()
+    DESCRIBE_STATEMENT = auto()
+    DESCRIBE_PORTAL = auto()
+    EXECUTE = auto()
+    CLOSE = auto()
+    SYNC = auto()
+    FUNCTION_CALL = auto()
+    REFUSAL = auto()  # ours alone: an ErrorResponse when its turn comes
+    REFUSAL_READY = auto()  # ours alone: ErrorResponse and ReadyForQuery, for a simple Query that was never sent
+    ABORT = auto()  # a deliberate failure that rolls an implicit transaction back; its error is not shown
+
+
+class Durability(Enum):
+    NOT_NEEDED = auto()
+    PENDING = auto()
+    DURABLE = auto()
+    FAILED = auto()  # the record was lost: what the server answers is dropped, the client gets 58030
+
+
+OURS = frozenset({Kind.REFUSAL, Kind.REFUSAL_READY})
+ENDS_WITH_READY = frozenset({Kind.QUERY, Kind.SYNC, Kind.FUNCTION_CALL})
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One entry. ``absorb``: the client did not ask for it and must not see its reply (an error it does see)."""
+
+    kind: Kind
+    plan: Plan | None = None
+    number: int = 0  # of its intent record, 0 when none
+    durability: Durability = Durability.NOT_NEEDED
+    error: MaskproxyError | None = None
+    statement: PreparedStatement | None = None
+    portal: Portal | None = None
+    absorb: bool = False
+    swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
+    failure: MaskproxyError | None = None  # the answer, instead of what the server says
+    changes: list[Change[PreparedStatement] | Change[Portal]] = field(default_factory=list)
+    # progress of the reply
+    index: int = 0  # statement of a Query's text now being answered
+    masks: tuple[RowMask | None, ...] | None = None  # of the result now being received; None: forwarded as it is
+    described: bool = False  # the RowDescription of the result now being received has come
+    rows: int = 0
+    masked: dict[ColumnRef, int] = field(default_factory=dict)  # released rows per masked column
+    bytes: int = 0
+    tag: str | None = None
+    sqlstate: str | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether what the server answers is kept from the client."""
+        return self.absorb or self.swallowed or self.failure is not None
+
+    def count(self, rows: int) -> None:
+        """These rows of the current result are released."""
+        self.rows += rows
+        if self.masks is None or self.plan is None:
+            return
+        for mask in self.plan.statements[self.index].outputs or ():
+            if mask is not None:
+                self.masked[mask.column] = self.masked.get(mask.column, 0) + rows
+
+    def undo(self) -> None:
+        for change in reversed(self.changes):
+            change.undo()
+
+
+class Pipeline:
+    """Oldest request first. ``head`` is the one the server is answering."""
+
+    def __init__(self) -> None:
+        self._requests: deque[Request] = deque()
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @property
+    def head(self) -> Request | None:
+        return self._requests[0] if self._requests else None
+
+    def add(self, request: Request) -> Request:
+        self._requests.append(request)
+        return request
+
+    def pop(self) -> Request:
+        return self._requests.popleft()
+
+    def find(self, number: int) -> Request | None:
+        """The request whose intent record has this number; None when it has left the queue."""
+        return next((request for request in self._requests if request.number == number), None)
+
+    def skip_to_sync(self) -> tuple[bool, list[Request]]:
+        """Drop what the server skips after an error; True when a Sync is among what was already sent.
+
+        Changes of the skipped requests are taken back, newest first.
+        """
+        skipped: list[Request] = []
+        while self._requests and self._requests[0].kind is not Kind.SYNC:
+            skipped.append(self._requests.popleft())
+        for request in reversed(skipped):
+            request.undo()
+        return bool(self._requests), skipped
+
+    def swallow_to_sync(self) -> bool:
+        """Keep the replies of what follows up to Sync from the client; True when there is a Sync."""
+        for request in self._requests:
+            if request.kind is Kind.SYNC:
+                return True
+            request.swallowed = True
+        return False
+
+    def unsynced(self) -> list[Request]:
+        """Extended-protocol requests that no Sync follows yet."""
+        batch: list[Request] = []
+        for request in reversed(self._requests):
+            if request.kind in ENDS_WITH_READY or request.kind is Kind.REFUSAL_READY:
+                break
+            batch.append(request)
+        return batch

@@ -1,0 +1,106 @@
+"""One client's life after login: both directions joined, and the answers of the world outside.
+
+Use: feed ``client_data`` and ``backend_data``; after each call take ``to_client``, ``to_backend`` and the actions, carry
+them out, and answer with ``analysed`` and ``recorded``. No call raises for what a peer sent: the session ends itself.
+"""
+
+from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
+from maskproxy.core.plan import Plan
+from maskproxy.session.actions import Action
+from maskproxy.session.enforce import Policy
+from maskproxy.session.replies import Replies
+from maskproxy.session.requests import Requests
+from maskproxy.session.state import SessionState
+
+
+class PostgresSession:
+    """Starts where the backend's ReadyForQuery has been passed on: transaction status idle."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._state = SessionState(policy)
+        self._requests = Requests(self._state)
+        self._replies = Replies(self._state)
+
+    @property
+    def closed(self) -> bool:
+        return self._state.closed
+
+    @property
+    def policy(self) -> Policy:
+        return self._state.policy
+
+    @property
+    def idle(self) -> bool:
+        """No request is under way and no transaction is open."""
+        return not len(self._state.pipeline) and not self._requests.blocked and self._state.status == b"I"
+
+    @property
+    def client_full(self) -> bool:
+        """The client is ahead of us: stop reading from it until this is False."""
+        return self._requests.full
+
+    @property
+    def backend_full(self) -> bool:
+        """The server is ahead of its records: stop reading from it until this is False."""
+        return self._replies.full
+
+    def client_data(self, data: bytes) -> None:
+        try:
+            self._requests.feed(data)
+            self._replies.pump()
+        except ProtocolError as error:
+            self._state.end(error)
+
+    def backend_data(self, data: bytes) -> None:
+        try:
+            self._replies.feed(data)
+            self._requests.pump()
+            self._replies.pump()
+        except ProtocolError as error:
+            self._state.end(error)
+
+    def analysed(self, result: Plan | StatementError) -> None:
+        """Answers ``Analyse``. A plan made for another policy than today's is asked for again when it is used."""
+        try:
+            self._requests.analysed(result)
+            self._replies.pump()
+        except ProtocolError as error:
+            self._state.end(error)
+
+    def recorded(self, number: int, *, durable: bool) -> None:
+        """Answers ``RecordIntent``."""
+        if self._state.closed:
+            return
+        try:
+            if not self._requests.recorded(number, durable=durable):
+                self._replies.recorded(number, durable=durable)
+            self._requests.pump()
+            self._replies.pump()
+        except ProtocolError as error:
+            self._state.end(error)
+
+    def use(self, policy: Policy) -> None:
+        """Go on under replaced rules or a new catalog; plans of the old one are decided again before they run."""
+        if policy.scope.unrestricted != self._state.policy.scope.unrestricted:
+            # what was prepared, created or set under an unrestricted scope must not serve a masking one
+            self.end(SessionEnded("the rules of this session's scope have changed", hint="Connect again."))
+            return
+        self._state.policy = policy
+
+    def backend_lost(self) -> None:
+        self._state.end(BackendUnavailable("the connection to the database was lost"))
+
+    def end(self, error: MaskproxyError | None) -> None:
+        self._state.end(error)
+
+    def take_to_client(self) -> list[bytes]:
+        chunks, self._state.to_client = self._state.to_client, []
+        return chunks
+
+    def take_to_backend(self) -> list[bytes]:
+        chunks, self._state.to_backend = self._state.to_backend, []
+        return chunks
+
+    def take_actions(self) -> list[Action]:
+        actions, self._state.actions = self._state.actions, []
+        return actions

@@ -1,0 +1,49 @@
+"""What both directions of one session share."""
+
+from dataclasses import dataclass, field
+
+from maskproxy.base.errors import MaskproxyError
+from maskproxy.session.actions import Action, CloseSession
+from maskproxy.session.enforce import Policy
+from maskproxy.session.pipeline import Pipeline
+from maskproxy.session.statements import Names, Portal, PreparedStatement
+from maskproxy.wire.postgres.errors import error_fields
+
+
+@dataclass(slots=True, eq=False)
+class SessionState:
+    """``status`` is the server's transaction status as last heard (I, T or E).
+
+    ``skipping``: a request of the current pipeline failed, so the client's messages are discarded up to Sync.
+    ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
+    """
+
+    policy: Policy
+    status: bytes = b"I"
+    skipping: bool = False
+    mid_frame: bool = False
+    closed: bool = False
+    pipeline: Pipeline = field(default_factory=Pipeline)
+    statements: Names[PreparedStatement] = field(default_factory=Names)
+    portals: Names[Portal] = field(default_factory=Names)
+    to_client: list[bytes] = field(default_factory=list)
+    to_backend: list[bytes] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    intents: int = 0
+
+    @property
+    def transparent(self) -> bool:
+        return self.policy.scope.unrestricted
+
+    def next_number(self) -> int:
+        self.intents += 1
+        return self.intents
+
+    def end(self, error: MaskproxyError | None) -> None:
+        """Close both sides; the client is told why unless a message to it is unfinished."""
+        if self.closed:
+            return
+        self.closed = True
+        if error is not None and not self.mid_frame:
+            self.to_client.append(error_fields(error, "FATAL").encode())
+        self.actions.append(CloseSession(error))
