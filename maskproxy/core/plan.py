@@ -1,10 +1,15 @@
 """What will be done for one statement: the SQL to send, one mask per output column, and what to check."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from maskproxy.base.refs import Generation
-from maskproxy.core.policy.decision import ColumnMask
-from maskproxy.core.sql.statement import Analysis, SessionCommand
+from maskproxy.core.policy.decide import decide
+from maskproxy.core.policy.decision import ColumnMask, Deny, Permit
+from maskproxy.core.policy.ruleset import Scope
+from maskproxy.core.sql.analysis import analyse
+from maskproxy.core.sql.statement import Analysis, SessionCommand, Splice, StatementKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementPlan:
-    """One statement of the text. ``outputs`` is None when it returns no rows we look at (session statements, transparent)."""
+    """One statement of the text. ``outputs`` is None for session statements: nothing in their rows is ours to mask."""
 
     analysis: Analysis | None
     outputs: tuple[ColumnMask | None, ...] | None
@@ -30,7 +35,8 @@ class StatementPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole text of one Query or Parse message. ``transparent``: an unrestricted scope, nothing is looked at.
+    """The whole text of one Query or Parse message. ``transparent``: an unrestricted scope; nothing is looked at,
+    and ``statements`` is empty.
 
     ``reads_only``: nothing can be written, so the statement may run while its record becomes durable.
     ``touches_masked``: some masked column's table is read, so server messages are scrubbed.
@@ -43,3 +49,55 @@ class Plan:
     transparent: bool = False
     reads_only: bool = False
     touches_masked: bool = False
+
+
+def plan_text(text: str, scope: Scope, search_path: Sequence[str], stamp: Stamp) -> Plan:
+    """Analysis, decision and plan of one text. Raises the StatementError that refuses it.
+
+    An unrestricted scope's text is not even parsed: what the server accepts, it accepts.
+    """
+    if scope.unrestricted:
+        return Plan(text=text, sql=text, statements=(), stamp=stamp, transparent=True)
+    analyses = analyse(text, scope.catalog, tuple(search_path))
+    permits = []
+    for analysis in analyses:
+        match decide(analysis, scope):
+            case Deny(error):
+                raise error
+            case Permit() as permit:
+                permits.append(permit)
+            case unreachable:
+                assert_never(unreachable)
+    return make_plan(text, analyses, permits, scope, stamp)
+
+
+_READS = frozenset({StatementKind.SELECT, StatementKind.SESSION})
+
+
+def make_plan(text: str, analyses: Sequence[Analysis], permits: Sequence[Permit], scope: Scope, stamp: Stamp) -> Plan:
+    """The plan of statements that are all permitted."""
+    return Plan(
+        text=text,
+        sql=apply_splices(text, [splice for analysis in analyses for splice in analysis.splices]),
+        statements=tuple(map(_statement, analyses, permits)),
+        stamp=stamp,
+        reads_only=all(analysis.kind in _READS for analysis in analyses),
+        touches_masked=any(scope.masks_table(table) for analysis in analyses for table in analysis.tables),
+    )
+
+
+def _statement(analysis: Analysis, permit: Permit) -> StatementPlan:
+    if analysis.kind is StatementKind.SESSION:
+        return StatementPlan(analysis=analysis, outputs=None, session=analysis.session)
+    return StatementPlan(analysis=analysis, outputs=permit.outputs)
+
+
+def apply_splices(text: str, splices: Sequence[Splice]) -> str:
+    """``text`` with each range replaced. Ranges must not overlap: an assertion, as analysis makes them."""
+    pieces: list[str] = []
+    position = 0
+    for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):
+        assert position <= splice.start <= splice.end <= len(text), "splices overlap"
+        pieces += (text[position : splice.start], splice.replacement)
+        position = splice.end
+    return "".join((*pieces, text[position:]))

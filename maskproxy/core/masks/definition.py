@@ -25,7 +25,10 @@ Bound = MaskFunction | Misfit | None
 
 
 class MaskRule(Strict):
-    """One mask with its parameters. Subclasses add ``mask: Literal[name]``, their parameters and the facts below."""
+    """One mask with its parameters. Subclasses add their parameters and the facts below."""
+
+    mask: str
+    """Its name in ``MASKS``; subclasses narrow the type to that one word."""
 
     domains: ClassVar[frozenset[Domain]]
     """Kinds of values it can work on. Elsewhere it is a ``Misfit``."""

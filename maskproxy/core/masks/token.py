@@ -1,8 +1,9 @@
 """``token``: a keyed stand-in. One value under one label has one token, so joins and counts still work.
 
-HMAC-SHA-256 with a key per label (the caller derives it). Without the key a token can be neither recomputed nor guessed from a list of values;
-plain hashes, which can, are not offered. Tokens of different labels, and of different kinds of types, do not match.
-Tokens of integers are as short as the type: in int4 some 50,000 values are likely to hold two with the same token.
+HMAC-SHA-256 with a key per label, which the caller derives. Without it a token can be neither recomputed nor guessed
+from a list of values; plain hashes, which can, are not offered. Tokens of different labels, and of different kinds of
+types, do not match. Tokens of integers are as short as the type: among some 50,000 values in int4 two are likely to
+have the same token.
 """
 
 import hmac

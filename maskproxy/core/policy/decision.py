@@ -8,7 +8,7 @@ from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.types import PgType
 
 MaskFunction = Callable[[object], object]
-"""A value of the column's ``Domain`` in, a value of the same domain or None (NULL) out. Never raises, never sees NULL."""
+"""A value of the column's ``Domain`` in, one of the same domain or None (NULL) out. Never raises, never sees NULL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,53 @@
+"""Documents and a catalog make a ``RuleSet``. Every name is checked; nothing is used of rules that have an error.
+
+An error is a name that exists nowhere, a contradiction, or a key whose effect is not built yet: rules must never
+promise what is not enforced. A warning is what works but probably was not meant: a wildcard without a match, a mask
+that cannot represent its result in a column's type (the column is NULL), a scope that sees nothing.
+
+A table and its inheritance children or partitions share their rows, so they share labels and denials: reading the
+parent reads the child.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from maskproxy.base.refs import Generation
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.labelling import LabelKeys, candidates, label_columns, label_masks
+from maskproxy.core.policy.problems import Problems
+from maskproxy.core.policy.ruleset import RuleSet, Scope, see
+from maskproxy.core.policy.sights import scope_sights
+
+__all__ = ["RuleSet", "Scope", "compile_rules"]
+
+
+def compile_rules(
+    documents: Sequence[RulesDocument], catalog: Catalog, database: str, keys: LabelKeys, generation: Generation
+) -> RuleSet:
+    """The rules of ``database``, by its name in the settings. Raises ConfigurationError with all problems."""
+    problems = Problems()
+    documents = sorted(documents, key=lambda document: document.source.file)
+    for document in documents:
+        _check_document(document, database, problems)
+    labelled = label_columns(documents, catalog, problems)
+    labels = candidates(labelled, label_masks(documents, problems), catalog, keys, problems)
+    sights = scope_sights(documents, catalog, problems)
+    problems.raise_errors()
+    return RuleSet(
+        generation=generation,
+        digest=hashlib.sha256(b"".join(sorted(document.digest for document in documents))).hexdigest(),
+        catalog=catalog,
+        labels=labels,
+        sights=sights,
+        scopes={name: see(name, sight, catalog, labels) for name, sight in sights.items()},
+        warnings=problems.warnings(),
+    )
+
+
+def _check_document(document: RulesDocument, database: str, problems: Problems) -> None:
+    if document.database != database:
+        text = f"these rules are for database `{document.database}`, not for `{database}`"
+        problems.error(document.locate("database"), text)
+    if document.model.trust.functions:
+        problems.error(document.locate("trust", "functions"), "`trust` is not enforced yet: remove it")

@@ -1,0 +1,125 @@
+"""From labels and masks in the rules to what each label asks for each column."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from maskproxy.base.refs import ColumnRef, Location
+from maskproxy.base.types import PG_TYPES, PgType
+from maskproxy.core.catalog import Catalog, Column
+from maskproxy.core.masks.constants import Null
+from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind
+from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.families import families, relatives
+from maskproxy.core.policy.patterns import explain_no_match, match_columns, parse_pattern
+from maskproxy.core.policy.problems import Problems
+from maskproxy.core.policy.ruleset import Candidate, Denial
+from maskproxy.core.yaml import did_you_mean
+
+LabelKeys = Callable[[str], bytes]
+"""Label to the key of its tokens."""
+
+Labelled = Mapping[ColumnRef, Mapping[str, Location]]
+"""By column: its labels, each with the place of the pattern that gave it."""
+
+Asked = Mapping[str, Sequence[tuple[MaskRule, Location]]]
+"""By label: its masks, one for each document that has one."""
+
+
+def known_labels(documents: Sequence[RulesDocument]) -> frozenset[str]:
+    return frozenset(label for document in documents for label in document.model.labels)
+
+
+def label_columns(documents: Sequence[RulesDocument], catalog: Catalog, problems: Problems) -> Labelled:
+    """Labels of a table are also those of its inheritance children and partitions, and the other way round."""
+    kin = families(catalog)
+    labelled: dict[ColumnRef, dict[str, Location]] = {}
+    for document in documents:
+        for label, patterns in document.model.labels.items():
+            for index, text in enumerate(patterns):
+                location = document.locate("labels", label, index)
+                for column in _matches(text, location, catalog, problems):
+                    for relative in relatives(column, kin, catalog):
+                        labelled.setdefault(relative, {}).setdefault(label, location)
+    return labelled
+
+
+def _matches(text: str, location: Location, catalog: Catalog, problems: Problems) -> Sequence[ColumnRef]:
+    try:
+        pattern = parse_pattern(text, "schema.table.column")
+    except ValueError as error:
+        problems.error(location, str(error))
+        return ()
+    columns = match_columns(pattern, catalog)
+    if not columns:
+        report = problems.error if pattern.exact else problems.warn
+        report(location, explain_no_match(pattern, catalog))
+    return columns
+
+
+def label_masks(documents: Sequence[RulesDocument], problems: Problems) -> Asked:
+    labels = known_labels(documents)
+    asked: dict[str, list[tuple[MaskRule, Location]]] = {}
+    for document in documents:
+        for label, rule in document.model.masks.items():
+            location = document.locate("masks", label)
+            if label not in labels:
+                problems.error(location, f"unknown label `{label}`{did_you_mean(label, labels)}")
+            asked.setdefault(label, []).append((rule, location))
+    return asked
+
+
+def candidates(
+    labelled: Labelled, asked: Asked, catalog: Catalog, keys: LabelKeys, problems: Problems
+) -> dict[ColumnRef, dict[str, Candidate]]:
+    """What each label of each column asks for."""
+    return {
+        column: {
+            label: _candidate(column, label, location, asked.get(label, ()), catalog, keys, problems)
+            for label, location in labels.items()
+        }
+        for column, labels in labelled.items()
+    }
+
+
+def _candidate(
+    column: ColumnRef,
+    label: str,
+    location: Location,
+    asked: Sequence[tuple[MaskRule, Location]],
+    catalog: Catalog,
+    keys: LabelKeys,
+    problems: Problems,
+) -> Candidate:
+    if not asked:
+        rule = f"labels.{label}"
+        return Candidate((0, _NOTHING, rule), Denial(rule, location))
+    bound = [_bind(column, label, rule, where, catalog, keys(label), problems) for rule, where in asked]
+    return max(bound, key=lambda candidate: candidate.strictness)
+
+
+_NULL = Null(mask="null")
+_NOTHING = _NULL.strictness
+
+
+def _bind(
+    ref: ColumnRef, label: str, rule: MaskRule, location: Location, catalog: Catalog, key: bytes, problems: Problems
+) -> Candidate:
+    """A mask that cannot represent its result is ``null``: said now by ``check``, done at run time."""
+    column = catalog.column(ref)
+    assert column is not None  # patterns match columns of the catalog only
+    type = PG_TYPES.get(column.type_oid)
+    apply = _function(rule, type, column, key)
+    if isinstance(apply, Misfit):
+        problems.warn(location, f"mask `{rule.mask}` of label `{label}` makes {ref} NULL: {apply.reason}")
+        apply, rule = None, _NULL
+    identity = f"masks.{label}"
+    mask = ColumnMask(name=rule.mask, label=label, column=ref, type=type, apply=apply, rule=identity, location=location)
+    return Candidate((rule.rank, rule.strictness, f"{identity} {location}"), mask)
+
+
+def _function(rule: MaskRule, type: PgType | None, column: Column, key: bytes) -> Bound:
+    if isinstance(rule, Null):
+        return None
+    if type is None:
+        return Misfit(f"masks do not know its type {column.type_name}")
+    return bind(rule, type, column.typmod, key)

@@ -1,0 +1,137 @@
+"""Rules compiled against a catalog: what each scope sees of each column, and what several scopes together see.
+
+Per column there are three answers: clear, a mask, or denied (the column does not exist). What decides is the set of
+labels that are *not* clear:
+
+    labels not clear    each has a mask      answer
+    none                -                    clear
+    some                yes                  the strictest of their masks (rank, then parameters)
+    some                no                   denied
+    any, and the column stands under ``deny``  denied
+
+Several scopes see a table when one of them selects it; a label is clear there only if every scope that selects the
+table clears it; what one denies is denied. Sets are united and intersected, so no order can matter.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from maskproxy.base.errors import Problem, Refused
+from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.policy.decision import ColumnMask
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why a column does not exist for a scope."""
+
+    rule: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What one label of a column asks for: a mask, or denial when the label has none."""
+
+    strictness: tuple[int, Decimal, str]  # rank, parameters, rule: the last makes equal ones comparable
+    answer: ColumnMask | Denial
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """What a session sees. ``catalog`` shows only selected tables and columns that are not denied.
+
+    ``unrestricted``: every statement runs as it is, nothing is masked; the other fields do not matter then.
+    """
+
+    name: str
+    unrestricted: bool
+    catalog: Catalog
+    masks: Mapping[ColumnRef, ColumnMask]
+    denied: Mapping[ColumnRef, Denial]
+    location: Location
+
+    def masks_table(self, table: TableRef) -> bool:
+        return any(column.table_ref == table for column in self.masks)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one scope says: the tables it selects, with the labels it sees clear in each, and the columns it denies."""
+
+    tables: Mapping[TableRef, frozenset[str]]
+    denied: Mapping[ColumnRef, Denial]
+    unrestricted: bool
+    location: Location
+
+
+def unite(sights: Iterable[Sight]) -> Sight:
+    """Several scopes at once. An unrestricted one adds nothing to others: it counts only alone."""
+    sights = sorted(sights, key=lambda sight: sight.location)
+    restricted = [sight for sight in sights if not sight.unrestricted] or sights[:1]
+    tables: dict[TableRef, frozenset[str]] = {}
+    denied: dict[ColumnRef, Denial] = {}
+    for sight in restricted:
+        for table, clear in sight.tables.items():
+            tables[table] = tables.get(table, clear) & clear
+        for column, denial in sight.denied.items():
+            denied.setdefault(column, denial)
+    return Sight(tables, denied, all(sight.unrestricted for sight in sights), restricted[0].location)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RuleSet:
+    """All scopes of one database. ``labels``: by column and label, what the label asks for."""
+
+    generation: Generation
+    digest: str  # SHA-256 over the documents, hexadecimal
+    catalog: Catalog
+    labels: Mapping[ColumnRef, Mapping[str, Candidate]]
+    sights: Mapping[str, Sight]
+    scopes: Mapping[str, Scope]
+    warnings: tuple[Problem, ...]
+
+    def combine(self, names: tuple[str, ...]) -> Scope:
+        """The scope of a session whose grants name these scopes. Raises Refused for unknown ones and for none."""
+        unknown = sorted(set(names) - self.sights.keys())
+        if unknown or not names:
+            raise Refused(f"the rules have no scope {', '.join(unknown)}" if unknown else "no scope is granted")
+        distinct = sorted(set(names))
+        if len(distinct) == 1:
+            return self.scopes[distinct[0]]
+        return see("+".join(distinct), unite(self.sights[name] for name in distinct), self.catalog, self.labels)
+
+
+def see(name: str, sight: Sight, catalog: Catalog, labels: Mapping[ColumnRef, Mapping[str, Candidate]]) -> Scope:
+    """The answer for every column of the selected tables, by the table at the top."""
+    masks: dict[ColumnRef, ColumnMask] = {}
+    denied: dict[ColumnRef, Denial] = dict(sight.denied)
+    for table, clear in sight.tables.items():
+        for column in catalog.tables[table].columns:
+            ref = ColumnRef(table.schema, table.name, column.name)
+            asked = [candidate for label, candidate in labels.get(ref, {}).items() if label not in clear]
+            match strictest(asked):
+                case Denial() as denial:
+                    denied.setdefault(ref, denial)
+                case ColumnMask() as mask if ref not in denied:
+                    masks[ref] = mask
+                case _:
+                    pass
+    visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})
+    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location)
+
+
+def strictest(candidates: Iterable[Candidate]) -> ColumnMask | Denial | None:
+    """Denial before any mask, then the mask that hides most; None (clear) when nothing is asked."""
+    ordered = sorted(candidates, key=lambda each: (isinstance(each.answer, Denial), each.strictness))
+    return ordered[-1].answer if ordered else None
+
+
+def _visible_columns(catalog: Catalog, table: TableRef, denied: Mapping[ColumnRef, Denial]) -> frozenset[str]:
+    return frozenset(
+        column.name
+        for column in catalog.tables[table].columns
+        if ColumnRef(table.schema, table.name, column.name) not in denied
+    )

@@ -1,0 +1,153 @@
+"""From the scopes of the rules to what each selects, sees clear and denies."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from maskproxy.base.refs import ColumnRef, Location, TableRef
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.policy.document import ColumnUse, RulesDocument, ScopeModel
+from maskproxy.core.policy.families import families, relatives
+from maskproxy.core.policy.labelling import known_labels
+from maskproxy.core.policy.patterns import Pattern, explain_no_match, match_columns, match_tables, parse_pattern
+from maskproxy.core.policy.problems import Problems
+from maskproxy.core.policy.ruleset import Denial, Sight
+from maskproxy.core.yaml import did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A scope and where it is written."""
+
+    name: str
+    model: ScopeModel
+    document: RulesDocument
+
+    def locate(self, *path: str | int) -> Location:
+        return self.document.locate("scopes", self.name, *path)
+
+
+def scope_sights(documents: Sequence[RulesDocument], catalog: Catalog, problems: Problems) -> dict[str, Sight]:
+    """By name. Problems are reported where they stand, also in scopes that others include."""
+    written = _written(documents, problems)
+    reader = _Reader(catalog, known_labels(documents), problems)
+    own = {name: reader.read(scope) for name, scope in written.items()}
+    return {name: _with_included(name, written, own, problems) for name in written}
+
+
+def _written(documents: Sequence[RulesDocument], problems: Problems) -> dict[str, _Written]:
+    written: dict[str, _Written] = {}
+    for document in documents:
+        for name, model in document.model.scopes.items():
+            scope = _Written(name, model, document)
+            if name in written:
+                problems.error(scope.locate(), f"scope `{name}` stands already at {written[name].locate()}")
+            else:
+                written[name] = scope
+    return written
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The lists of one scope, resolved, without what it includes."""
+
+    tables: frozenset[TableRef]
+    clear: frozenset[str]
+    denied: Mapping[ColumnRef, Denial]
+
+
+class _Reader:
+    def __init__(self, catalog: Catalog, labels: frozenset[str], problems: Problems) -> None:
+        self._catalog = catalog
+        self._labels = labels
+        self._problems = problems
+        self._families = families(catalog)
+
+    def read(self, scope: _Written) -> _Own:
+        model = scope.model
+        for location, text in _not_enforced(scope):
+            self._problems.error(location, text)
+        for index, label in enumerate(model.clear):
+            self._check_label(label, scope.locate("clear", index))
+        for label in model.use:
+            self._check_label(label, scope.locate("use", label))
+        tables = frozenset(self._selected(scope))
+        if not (tables or model.select or model.include or model.unrestricted):
+            self._problems.warn(scope.locate(), f"scope `{scope.name}` selects nothing")
+        return _Own(tables, frozenset(model.clear), dict(self._denied(scope)))
+
+    def _check_label(self, label: str, location: Location) -> None:
+        if label not in self._labels:
+            self._problems.error(location, f"unknown label `{label}`{did_you_mean(label, self._labels)}")
+
+    def _selected(self, scope: _Written) -> Iterator[TableRef]:
+        for index, text in enumerate(scope.model.select):
+            location = scope.locate("select", index)
+            if pattern := self._pattern(text, location, "schema.table"):
+                found = match_tables(pattern, self._catalog)
+                self._report(pattern, location, found)
+                yield from found
+
+    def _denied(self, scope: _Written) -> Iterator[tuple[ColumnRef, Denial]]:
+        for index, text in enumerate(scope.model.deny):
+            location = scope.locate("deny", index)
+            if pattern := self._pattern(text, location, "schema.table.column", "schema.table"):
+                found = match_columns(pattern, self._catalog)
+                self._report(pattern, location, found)
+                denial = Denial(f"scopes.{scope.name}.deny", location)
+                for column in found:
+                    for relative in relatives(column, self._families, self._catalog):
+                        yield relative, denial
+
+    def _pattern(self, text: str, location: Location, *shapes: str) -> Pattern | None:
+        try:
+            return parse_pattern(text, *shapes)
+        except ValueError as error:
+            self._problems.error(location, str(error))
+            return None
+
+    def _report(self, pattern: Pattern, location: Location, found: Sequence[object]) -> None:
+        if not found:
+            report = self._problems.error if pattern.exact else self._problems.warn
+            report(location, explain_no_match(pattern, self._catalog))
+
+
+def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
+    """Keys of the format whose effect does not exist yet."""
+    for key in ("rows", "limits", "insert", "update"):
+        if getattr(scope.model, key):
+            yield scope.locate(key), f"`{key}` is not enforced yet: remove it"
+    for label, use in scope.model.use.items():
+        if use in (ColumnUse.EQUALITY, ColumnUse.ANY):
+            yield scope.locate("use", label), f"`use: {use}` is not enforced yet: write `masked` or `refuse`"
+
+
+def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str, _Own], problems: Problems) -> Sight:
+    """``include`` reads as if the lists of the included scopes were written here."""
+    scope = written[name]
+    reached = _reach(name, written, problems)
+    tables = frozenset().union(*(own[each].tables for each in reached))
+    clear = frozenset().union(*(own[each].clear for each in reached))
+    denied: dict[ColumnRef, Denial] = {}
+    for each in sorted(reached):
+        for column, denial in own[each].denied.items():
+            denied.setdefault(column, denial)
+    return Sight(dict.fromkeys(tables, clear), denied, scope.model.unrestricted, scope.locate())
+
+
+def _reach(name: str, written: Mapping[str, _Written], problems: Problems) -> frozenset[str]:
+    """The scope and all it includes, directly or not."""
+    reached, waiting = {name}, [name]
+    while waiting:
+        scope = written[waiting.pop()]
+        for index, included in enumerate(scope.model.include):
+            location = scope.locate("include", index)
+            if included == name:
+                problems.error(location, f"scope `{name}` includes itself")
+            elif included not in written:
+                problems.error(location, f"unknown scope `{included}`{did_you_mean(included, written)}")
+            elif written[included].model.unrestricted:
+                problems.error(location, f"scope `{included}` is unrestricted and cannot be included")
+            elif included not in reached:
+                reached.add(included)
+                waiting.append(included)
+    return frozenset(reached)
