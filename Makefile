@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+INSTALLED := $(VENV)/.installed
+READY := $(VENV)/.compiled
+COMPILED := maskproxy/session/rows.py
+TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
+	echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
 UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints"
@@ -43,12 +47,11 @@ constraints: $(UV)
 	$(COMPILE) --extra fast --extra dev -c constraints.txt --no-annotate -o constraints-dev.txt
 
 clean:
-	rm -rf build $(VENV) .cache/uv
-	find maskproxy -name '*.so' -delete
+	rm -rf build $(VENV) .cache/uv $(COMPILED:.py=.*.so)
 
 # pip refuses a local directory in a hashed list, hence two steps. Debian may lack ensurepip (python3-venv): then
 # the pip of the system fills the environment, else the one in Debian's package of wheels, unpacked without installing.
-$(READY): constraints-dev.txt pyproject.toml setup.py
+$(INSTALLED): constraints-dev.txt pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "maskproxy needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
 	@echo "installing into $(VENV)"
@@ -64,8 +67,14 @@ $(READY): constraints-dev.txt pyproject.toml setup.py
 	fi && \
 	$$pip install -q --disable-pip-version-check --require-hashes --only-binary :all: -r constraints-dev.txt && \
 	$$pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@ls maskproxy/session/rows.*.so >/dev/null 2>&1 || \
-		echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
+	@$(TELL)
+	@touch $(INSTALLED) $(READY)
+
+# A compiled module would hide a newer source, also where the compiler has gone.
+$(READY): $(INSTALLED) $(COMPILED)
+	@rm -f $(COMPILED:.py=.*.so)
+	@$(BIN)/python setup.py -q build_ext --inplace
+	@$(TELL)
 	@touch $@
 
 $(UV):

@@ -1,7 +1,7 @@
 """Compiles the row kernel; everything else about the build is in pyproject.toml.
 
-The compiled modules are plain Python (Cython's pure-Python mode). Where no C compiler or no Python.h is found,
-``optional`` turns the failure into a warning, and the same files run interpreted: slower, with the same answers.
+The compiled modules are plain Python (Cython's pure-Python mode). Where no C compiler or no Python.h is found the build
+goes on with a warning, and the same files run interpreted: slower, with the same answers. What Cython refuses stops it.
 """
 
 from Cython.Build import cythonize
@@ -9,10 +9,12 @@ from setuptools import Extension, setup
 
 COMPILED = ("maskproxy/session/rows.py",)
 
-setup(
-    ext_modules=cythonize(
-        [Extension(path.removesuffix(".py").replace("/", "."), [path], optional=True) for path in COMPILED],
-        build_dir="build/cython",
-        language_level=3,
-    )
+extensions = cythonize(
+    [Extension(path.removesuffix(".py").replace("/", "."), [path]) for path in COMPILED],
+    build_dir="build/cython",
+    language_level=3,
 )
+for extension in extensions:
+    extension.optional = True  # here, because cythonize drops it
+
+setup(ext_modules=extensions)
