@@ -72,7 +72,7 @@ $(INSTALLED): constraints-dev.txt pyproject.toml setup.py
 
 # A compiled module would hide a newer source, also where the compiler has gone.
 $(READY): $(INSTALLED) $(COMPILED)
-	@rm -f $(COMPILED:.py=.*.so)
+	@rm -rf build $(COMPILED:.py=.*.so)
 	@$(BIN)/python setup.py -q build_ext --inplace
 	@$(TELL)
 	@touch $@
