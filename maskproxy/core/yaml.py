@@ -39,11 +39,19 @@ class Document:
 
         Elements that do not lead anywhere are skipped: pydantic puts the names of union members into its paths.
         """
+        return Location(self.file, self.lines.get(self._known(path), 1))
+
+    def names(self, path: Path) -> str:
+        """``path`` for a message: `masks.pii.ssn.keep_last`, without what leads nowhere except at the end."""
+        names = [element for element in (*self._known(path[:-1]), *path[-1:]) if isinstance(element, str)]
+        return ".".join(names)
+
+    def _known(self, path: Path) -> Path:
         here: Path = ()
         for element in path:
             if (*here, element) in self.lines:
                 here = (*here, element)
-        return Location(self.file, self.lines.get(here, 1))
+        return here
 
 
 def parse_yaml(text: str, file: str) -> Document:
@@ -182,7 +190,7 @@ def validate(model: type[Model], document: Document) -> Model:
 def _problems(error: ValidationError, document: Document) -> Iterator[Problem]:
     for detail in error.errors(include_url=False, include_input=False, include_context=True):
         path = detail["loc"]
-        where = ".".join(str(element) for element in path if not isinstance(element, int))
+        where = document.names(path)
         yield Problem(document.locate(*path), _sentence(detail["type"], detail["msg"], where))
 
 

@@ -12,7 +12,9 @@ from typing import NoReturn
 from maskproxy.base.errors import ConfigurationError, Problem
 from maskproxy.base.refs import Location
 from maskproxy.base.secret import Secret
+from maskproxy.core.policy.document import RulesDocument
 from maskproxy.core.settings import Database, PasswordEnv, PasswordFile, Settings, parse_settings
+from maskproxy.core.yaml import did_you_mean
 
 KEY_BYTES = 32
 _MAX_FILE = 16 * 1024 * 1024  # nobody writes such rules by hand; a device or a dump given by mistake is not read whole
@@ -22,6 +24,44 @@ def load_settings(path: Path) -> Settings:
     """``path`` as settings; relative paths in it start at its directory."""
     path = path.absolute()
     return parse_settings(_read_text(path), str(path), path.parent, processors=os.cpu_count() or 1)
+
+
+def load_rules(settings: Settings, database: str) -> list[RulesDocument]:
+    """The rules files of ``database``, by its name in the settings; several may share it.
+
+    All files are read and checked: rules for a database nobody configured are an error, not a silence.
+    """
+    documents: list[RulesDocument] = []
+    problems: list[Problem] = []
+    for path in _rules_files(settings):
+        name = _display_name(path, settings)
+        try:
+            document = RulesDocument.parse(_read_text(path), name)
+        except ConfigurationError as error:
+            problems += error.problems
+            continue
+        if document.database not in settings.databases:
+            guess = did_you_mean(document.database, settings.databases)
+            text = f"unknown database `{document.database}`{guess}"
+            problems.append(Problem(document.locate("database"), text))
+        documents.append(document)
+    if problems:
+        raise ConfigurationError(problems)
+    return [document for document in documents if document.database == database]
+
+
+def _rules_files(settings: Settings) -> list[Path]:
+    """A directory stands for its *.yaml files."""
+    files: list[Path] = []
+    for path in settings.rules:
+        files += sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    return list(dict.fromkeys(files))
+
+
+def _display_name(path: Path, settings: Settings) -> str:
+    """How messages, also those to clients, name a rules file: below the settings' directory when it lies there."""
+    directory = settings.file.parent
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
 def load_key(path: Path) -> Secret[bytes]:
