@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from maskproxy.base.errors import AuthenticationFailed, Refused, StartupRefused, StatementError, UnknownDatabase
-from maskproxy.core.sql.settings import check_setting, is_listed
+from maskproxy.core.sql.settings import check_setting, is_readable
 from maskproxy.identity.access import choose_grant, token_valid
 from maskproxy.proxy.policies import DatabasePolicies
 from maskproxy.session.enforce import Policy
@@ -95,7 +95,7 @@ def admit(
     policies = databases.get(startup.database)
 
     def is_unrestricted(scopes: tuple[str, ...]) -> bool:
-        return policies is not None and policies.available and policies.policy(scopes).scope.unrestricted
+        return policies is not None and policies.unrestricted(scopes)
 
     grant = choose_grant(
         snapshot, startup.user, startup.database, now, wanted_scope=startup.scope, is_unrestricted=is_unrestricted
@@ -123,7 +123,7 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
         try:
             check_setting(name, value, search_path=policy.search_path)
         except StatementError as error:
-            if is_listed(name) or name.lower() in DANGEROUS:
+            if is_readable(name) or name.lower() in DANGEROUS:
                 raise StartupRefused(error.message, detail=error.detail, hint=error.hint) from error
             continue
         parameters["DateStyle" if name.lower() == "datestyle" else name] = value

@@ -1,4 +1,4 @@
-"""A worker's own unix socket: other workers pass cancel requests to it, commands ask it for its state.
+"""Unix sockets of the run directory. A worker's own: other workers pass cancel requests to it, commands ask it for its state.
 
 One JSON object a line, one answer a line. The directory is ours alone (mode 0700), so whoever connects is us.
 """
@@ -17,6 +17,10 @@ Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 def control_path(run: Path, number: int) -> Path:
     return run / f"worker-{number}.sock"
+
+
+def recorder_path(run: Path) -> Path:
+    return run / "recorder.sock"
 
 
 async def serve_control(path: Path, handle: Handler) -> asyncio.Server:

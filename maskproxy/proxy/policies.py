@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from maskproxy.base import limits
-from maskproxy.base.errors import BackendUnavailable, ConfigurationError, Refused
+from maskproxy.base.errors import BackendUnavailable, ConfigurationError
 from maskproxy.base.refs import Generation
 from maskproxy.base.secret import Secret
 from maskproxy.core.catalog import Catalog
@@ -80,8 +80,10 @@ class DatabasePolicies:
     def generation(self) -> Generation:
         return Generation(0) if self._rules is None else self._rules.generation
 
-    def scopes(self) -> frozenset[str]:
-        return frozenset() if self._rules is None else frozenset(self._rules.scopes)
+    def unrestricted(self, scopes: tuple[str, ...]) -> bool:
+        """Whether these scopes together lift every restriction; False for scopes that the rules do not know."""
+        known = {} if self._rules is None else self._rules.scopes
+        return bool(scopes) and all(name in known and known[name].unrestricted for name in scopes)
 
     def policy(self, scopes: tuple[str, ...]) -> Policy:
         """Raises BackendUnavailable before the first catalog, Refused when the rules know one of the scopes no longer."""
@@ -89,9 +91,6 @@ class DatabasePolicies:
             raise BackendUnavailable(f'database "{self.database.name}" is not available')
         policy = self._policies.get(scopes)
         if policy is None:
-            unknown = [name for name in scopes if name not in self._rules.scopes]
-            if unknown or not scopes:
-                raise Refused(f"the rules of database \"{self.database.name}\" have no scope {', '.join(unknown)}")
             stamp = Stamp(self._rules.generation, self._catalog.generation)
             policy = Policy.of(self._rules.combine(scopes), stamp, self.database.search_path)
             self._policies[scopes] = policy
@@ -102,7 +101,7 @@ class DatabasePolicies:
         if self._catalog is None:
             return None
         generation = Generation(self.generation + 1)
-        return compile_rules(tuple(documents), self._catalog, self.database, self._keys, generation)
+        return compile_rules(documents, self._catalog, self.database.name, self._keys, generation)
 
     def replace(self, documents: Sequence[RulesDocument], rules: RuleSet | None) -> None:
         """Use rules that ``compiled`` accepted."""

@@ -5,6 +5,7 @@ A client's cancel key carries the worker's number in its process id, so that any
 """
 
 import asyncio
+import hashlib
 import hmac
 import os
 import signal
@@ -22,13 +23,12 @@ from maskproxy.base import limits
 from maskproxy.base.errors import ConfigurationError, SessionEnded
 from maskproxy.core.settings import Settings
 from maskproxy.proxy.connection import ClientConnection
-from maskproxy.proxy.control import ask, control_path, serve_control
+from maskproxy.proxy.control import ask, control_path, recorder_path, serve_control
 from maskproxy.proxy.journal import Journal, SessionJournal
 from maskproxy.proxy.policies import DatabasePolicies
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.proxy.tls import client_facing_context
-from maskproxy.recorder import socket_path
-from maskproxy.store.configuration import load_key, load_rules, load_settings, settings_digest
+from maskproxy.store.configuration import load_key, load_rules, load_settings
 from maskproxy.store.snapshot import Snapshot
 from maskproxy.store.store import watch
 
@@ -51,8 +51,8 @@ class Worker:
         address = settings.listen.postgres
         self.listener_name = str(address)
         self.tls_required = self.tls_context is not None and address is not None and not address.loopback
-        self._recorder = RecorderClient(socket_path(settings.run))
-        self.journal = Journal(self._recorder, load_key(settings.keys.audit), settings_digest(settings))
+        self._recorder = RecorderClient(recorder_path(settings.run))
+        self.journal = Journal(self._recorder, load_key(settings.keys.audit), hashlib.sha256(settings.file.read_bytes()).hexdigest())
         token_key = load_key(settings.keys.token)
         self.databases = {
             name: DatabasePolicies(database, load_rules(settings, name), token_key)

@@ -1,0 +1,5 @@
+"""``python -m maskproxy``."""
+
+from maskproxy.cli.main import app
+
+app()
