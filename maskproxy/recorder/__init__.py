@@ -1,1 +1,1 @@
-"""The process that owns the audit log: appends, fsyncs in groups, acknowledges by index."""
+"""The process that owns the audit log: ``log`` writes it, ``server`` collects records and answers the workers."""

@@ -1,0 +1,32 @@
+"""Keyed digests: equal values can be matched by whoever holds the key, and nobody else can test a guess.
+
+A plain hash of a text with a short literal, or of a birth date, is found by trying; hence HMAC-SHA-256 with the audit
+key, cut to 128 bits. There is deliberately no salt: the same parameter in two records must be recognisable as the same.
+Parameters are digested as the client sent them, so text and binary forms of one value differ.
+"""
+
+import hashlib
+import hmac
+
+from maskproxy.base.secret import Secret
+
+_LENGTH = 16
+
+
+def text_digest(key: Secret[bytes], text: str) -> str:
+    """Digest of a statement's text, literals included."""
+    return _digest(key, b"text\0", text.encode("utf-8", "surrogatepass"))
+
+
+def parameter_digest(key: Secret[bytes], value: bytes | None) -> str | None:
+    """Digest of one parameter; NULL is None, it hides nothing."""
+    return None if value is None else _digest(key, b"parameter\0", value)
+
+
+def shape_digest(stripped: str) -> str:
+    """Digest of a text without literals, to group statements of one shape. Needs no key."""
+    return hashlib.sha256(stripped.encode("utf-8", "surrogatepass")).digest()[:_LENGTH].hex()
+
+
+def _digest(key: Secret[bytes], domain: bytes, value: bytes) -> str:
+    return hmac.digest(key.reveal(), domain + value, "sha256")[:_LENGTH].hex()
