@@ -161,8 +161,16 @@ _FLOAT4 = Struct(">f")
 
 def _shortest4(value: float) -> str:
     """Return the shortest decimal that reads back as the same float4; nine digits always do."""
+    packed = _FLOAT4.pack(value)
     candidates = (f"{value:.{digits}e}" for digits in range(9))
-    return next(text for text in candidates if _FLOAT4.pack(float(text)) == _FLOAT4.pack(value))
+    return next(text for text in candidates if _reads_as(text, packed))
+
+
+def _reads_as(text: str, packed: bytes) -> bool:
+    try:
+        return _FLOAT4.pack(float(text)) == packed
+    except OverflowError:  # rounded up beyond the greatest float4
+        return False
 
 
 _NUMERIC = Codec(numeric.from_text, numeric.to_text, numeric.from_binary, numeric.to_binary)
