@@ -171,8 +171,8 @@ def _bind_float(type: PgType, width: Decimal, snap: Snap) -> MaskFunction:
         if not abs(value) < step * _EXACT:  # also NaN and the infinities
             return None
         steps = value / step
-        multiple = math.floor(steps) if snap is floor else math.copysign(math.floor(abs(steps) + 0.5), value)
-        result = multiple * step
+        multiple = math.floor(steps) if snap is floor else int(math.copysign(math.floor(abs(steps) + 0.5), value))
+        result = float(multiple * width)  # by way of decimals: 3 * 0.1 is 0.3, not 0.30000000000000004
         return result if abs(result) <= largest and math.isfinite(result) else None
 
     return coarse
