@@ -1,4 +1,5 @@
-"""What the supervisor starts: ``python -m maskproxy.cli.child worker NUMBER FILE`` or ``... recorder SOCKET DIRECTORY``.
+"""What the supervisor starts: ``python -m maskproxy.cli.child worker NUMBER FILE`` or ``... recorder SOCKET
+DIRECTORY``.
 
 Apart from the command line proper, so that a worker is up again fast: nothing is imported that it does not need.
 """

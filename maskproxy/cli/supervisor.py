@@ -1,7 +1,7 @@
 """``maskproxy serve``: starts the recorder and the workers, starts again what dies, reloads, drains.
 
-The supervisor handles no statement and holds no connection; its death ends the others (PR_SET_PDEATHSIG), so that nothing
-runs unwatched.
+The supervisor handles no statement and holds no connection; its death ends the others (PR_SET_PDEATHSIG), so that
+nothing runs unwatched.
 """
 
 import asyncio
@@ -125,7 +125,9 @@ class Supervisor:
         path = recorder_path(self._settings.run)
         path.unlink(missing_ok=True)
         while not self._stopping.is_set():
-            self._recorder = await self._start("recorder", str(recorder_path(self._settings.run)), str(self._settings.audit.directory))
+            self._recorder = await self._start(
+                "recorder", str(recorder_path(self._settings.run)), str(self._settings.audit.directory)
+            )
             await self._watch("recorder", self._recorder)
 
     async def _keep_worker(self, number: int) -> None:
@@ -135,7 +137,9 @@ class Supervisor:
 
     async def _start(self, *command: str) -> asyncio.subprocess.Process:
         arguments = [sys.executable, "-m", "maskproxy.cli.child", *command]
-        return await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.DEVNULL, start_new_session=True)
+        return await asyncio.create_subprocess_exec(
+            *arguments, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
 
     async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
         began = time.monotonic()

@@ -117,11 +117,12 @@ class BackendConnection(asyncio.Protocol):
             self.write([out])
 
     def _flush_tls(self) -> None:
-        if self._tls is not None and self._transport is not None and (out := self._tls.outgoing()):
+        if self._tls is None or self._transport is None:
+            return
+        if out := self._tls.outgoing():
             self._transport.write(out)
-        if self._tls is not None and self._tls.established and self._login is not None:
-            if pending := self._login.data_to_send():
-                self.write([pending])
+        if self._tls.established and self._login is not None and (pending := self._login.data_to_send()):
+            self.write([pending])
 
     def _fail(self, error: Exception) -> None:
         if not self.ready.done():

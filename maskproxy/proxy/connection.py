@@ -2,7 +2,8 @@
 
     LOGIN --authenticated and admitted--> CONNECTING --backend ready--> SESSION --> CLOSED
 
-Everything that decides is elsewhere (``admission``, ``session``); here bytes are moved, and the slower side sets the pace.
+Everything that decides is elsewhere (``admission``, ``session``); here bytes are moved, and the slower side sets the
+pace.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from maskproxy.wire.postgres.errors import error_fields
 from maskproxy.wire.postgres.frontend import (
     Authenticated,
     CancelRequested,
+    Event,
     FrontendLogin,
     Rejected,
     StartupReceived,
@@ -170,7 +172,7 @@ class ClientConnection(asyncio.Protocol):
     def _log_in(self, data: bytes) -> None:
         events = self._login.receive(data)
         while events:
-            following = []
+            following: list[Event] = []
             for event in events:
                 following += self._on_login_event(event)
             events = following
@@ -179,7 +181,7 @@ class ClientConnection(asyncio.Protocol):
         if self._tls_requested and self._tls is None:
             self._start_tls()  # the answer to SSLRequest was the last thing in the clear
 
-    def _on_login_event(self, event: object) -> list[object]:
+    def _on_login_event(self, event: Event) -> list[Event]:
         match event:
             case TlsRequested():
                 self._tls_requested = True
@@ -194,7 +196,7 @@ class ClientConnection(asyncio.Protocol):
                 tls = None if self._tls is None else self._tls.version
                 self._journal.claims(self._startup.user, self._startup.application_name, tls)
                 verifier = verifier_for(self._worker.snapshot, self._startup.user, self._worker.identity_key.reveal())
-                return list(self._login.authenticate(verifier, secrets.token_urlsafe(18)))
+                return self._login.authenticate(verifier, secrets.token_urlsafe(18))
             case Authenticated(matched):
                 self._authenticated(matched)
             case Rejected():
@@ -229,7 +231,9 @@ class ClientConnection(asyncio.Protocol):
             backend, ready = await connect_backend(database, read_password(database), admission.parameters)
         except MaskproxyError as error:
             self._journal.denied_session(error)
-            self._fail(error if isinstance(error, SessionError) else BackendUnavailable("the database is not available"))
+            self._fail(
+                error if isinstance(error, SessionError) else BackendUnavailable("the database is not available")
+            )
             return
         if self.phase is not Phase.CONNECTING:
             backend.close()

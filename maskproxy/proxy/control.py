@@ -1,4 +1,5 @@
-"""Unix sockets of the run directory. A worker's own: other workers pass cancel requests to it, commands ask it for its state.
+"""Unix sockets of the run directory. A worker's own: other workers pass cancel requests to it, commands ask it for
+its state.
 
 One JSON object a line, one answer a line. The directory is ours alone (mode 0700), so whoever connects is us.
 """
@@ -37,7 +38,7 @@ async def serve_control(path: Path, handle: Handler) -> asyncio.Server:
         finally:
             writer.close()
 
-    path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)  # noqa: ASYNC240  (once, at start)
     return await asyncio.start_unix_server(answer, path, limit=64 * limits.KiB)
 
 

@@ -100,9 +100,7 @@ class SessionJournal:
         self.journal.write(records.auth_fail(self.context, self._now(), why=why))
 
     def denied_session(self, error: MaskproxyError) -> None:
-        self.journal.write(
-            records.session_deny(self.context, self._now(), why=error.message, sqlstate=error.sqlstate)
-        )
+        self.journal.write(records.session_deny(self.context, self._now(), why=error.message, sqlstate=error.sqlstate))
 
     def admitted(self, admission: Admission, application_name: str | None) -> None:
         grant, database = admission.grant, admission.policies.database

@@ -1,8 +1,9 @@
 """What may be seen in one database: its catalog and its rules, compiled together, replaced as a whole.
 
-A control connection of our own (asyncpg, never with settings a client chose) loads the catalog; it is loaded again every
-few seconds, when a result disagrees with it, and on reload. Rules are compiled against each new catalog. Whatever fails
-leaves the policies as they were; before the first success the database is not available and logins say so.
+A control connection of our own (asyncpg, never with settings a client chose) loads the catalog; it is loaded again
+every few seconds, when a result disagrees with it, and on reload. Rules are compiled against each new catalog.
+Whatever fails leaves the policies as they were; before the first success the database is not available and logins say
+so.
 """
 
 import asyncio
@@ -86,7 +87,7 @@ class DatabasePolicies:
         return bool(scopes) and all(name in known and known[name].unrestricted for name in scopes)
 
     def policy(self, scopes: tuple[str, ...]) -> Policy:
-        """Raises BackendUnavailable before the first catalog, Refused when the rules know one of the scopes no longer."""
+        """Raises BackendUnavailable before the first catalog, Refused for a scope that the rules do not have."""
         if self._rules is None or self._catalog is None:
             raise BackendUnavailable(f'database "{self.database.name}" is not available')
         policy = self._policies.get(scopes)

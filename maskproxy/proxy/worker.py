@@ -1,7 +1,8 @@
 """One worker process: it listens, holds its clients' sessions, and keeps in memory what decisions need.
 
-Workers share nothing but the address (SO_REUSEPORT), the store and the recorder; each can die without the others noticing.
-A client's cancel key carries the worker's number in its process id, so that any worker can pass a cancel request on.
+Workers share nothing but the address (SO_REUSEPORT), the store and the recorder; each can die without the others
+noticing. A client's cancel key carries the worker's number in its process id, so that any worker can pass a cancel
+request on.
 """
 
 import asyncio
@@ -52,7 +53,9 @@ class Worker:
         self.listener_name = str(address)
         self.tls_required = self.tls_context is not None and address is not None and not address.loopback
         self._recorder = RecorderClient(recorder_path(settings.run))
-        self.journal = Journal(self._recorder, load_key(settings.keys.audit), hashlib.sha256(settings.file.read_bytes()).hexdigest())
+        self.journal = Journal(
+            self._recorder, load_key(settings.keys.audit), hashlib.sha256(settings.file.read_bytes()).hexdigest()
+        )
         token_key = load_key(settings.keys.token)
         self.databases = {
             name: DatabasePolicies(database, load_rules(settings, name), token_key)

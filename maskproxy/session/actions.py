@@ -1,7 +1,7 @@
 """What a session asks of the world outside: rare, frozen values, taken with ``take_actions``.
 
-Each carries what the answer needs: ``Analyse`` is answered by ``analysed``, ``RecordIntent`` by ``recorded``; the others
-have no answer. Parameters and texts in here are for the recorder alone; no ``repr`` shows them.
+Each carries what the answer needs: ``Analyse`` is answered by ``analysed``, ``RecordIntent`` by ``recorded``; the
+others have no answer. Parameters and texts in here are for the recorder alone; no ``repr`` shows them.
 """
 
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from maskproxy.core.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Analyse:
-    """Make a plan of this text and call ``analysed(plan or StatementError)``. Nothing of the client is read until then."""
+    """Make a plan of this text and call ``analysed(plan or StatementError)``; the client is not read until then."""
 
     text: str = field(repr=False)
 

@@ -90,7 +90,6 @@ class PlanCache:
             self._size -= len(oldest) + 1
 
 
-
 def _columns_by_number(catalog: Catalog) -> dict[tuple[Oid, int], ColumnRef]:
     return {
         (table.oid, column.attnum): ColumnRef(table.ref.schema, table.ref.name, column.name)

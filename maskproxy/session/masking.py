@@ -23,8 +23,8 @@ def row_mask(mask: ColumnMask, format_code: int) -> RowMask:
 def row_masks(outputs: Sequence[ColumnMask | None], formats: tuple[int, ...]) -> tuple[RowMask | None, ...] | None:
     """One function per output column, or None when nothing is masked.
 
-    ``formats`` are result format codes as in Bind: none means text for all, one stands for all columns. Any other number
-    is an error which the server reports before it sends a row; columns without a code are nulled.
+    ``formats`` are result format codes as in Bind: none means text for all, one stands for all columns. Any other
+    number is an error which the server reports before it sends a row; columns without a code are nulled.
     """
     if not any(outputs):
         return None

@@ -1,7 +1,8 @@
 """One client's life after login: both directions joined, and the answers of the world outside.
 
-Use: feed ``client_data`` and ``backend_data``; after each call take ``to_client``, ``to_backend`` and the actions, carry
-them out, and answer with ``analysed`` and ``recorded``. No call raises for what a peer sent: the session ends itself.
+Use: feed ``client_data`` and ``backend_data``; after each call take ``to_client``, ``to_backend`` and the actions,
+carry them out, and answer with ``analysed`` and ``recorded``. No call raises for what a peer sent: the session ends
+itself.
 """
 
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
@@ -32,7 +33,7 @@ class PostgresSession:
     @property
     def idle(self) -> bool:
         """No request is under way and no transaction is open."""
-        return not len(self._state.pipeline) and not self._requests.blocked and self._state.status == b"I"
+        return not len(self._state.pipeline) and not self._requests.gate.blocked and self._state.status == b"I"
 
     @property
     def client_full(self) -> bool:
@@ -62,7 +63,8 @@ class PostgresSession:
     def analysed(self, result: Plan | StatementError) -> None:
         """Answers ``Analyse``. A plan made for another policy than today's is asked for again when it is used."""
         try:
-            self._requests.analysed(result)
+            self._requests.gate.analysed(result)
+            self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
             self._state.end(error)
@@ -72,7 +74,7 @@ class PostgresSession:
         if self._state.closed:
             return
         try:
-            if not self._requests.recorded(number, durable=durable):
+            if not self._requests.gate.recorded(number, durable=durable):
                 self._replies.recorded(number, durable=durable)
             self._requests.pump()
             self._replies.pump()

@@ -3,8 +3,8 @@
 The head of the pipeline says what the server may answer next; anything else is a protocol error and ends the session.
 While the head's record is not durable nothing is taken from the buffer, so no byte of its result is released.
 
-A request whose ``failure`` is set is answered by that error: what the server says is dropped up to the end of its reply,
-and so are the replies of what follows in the same pipeline, as if the server had refused it.
+A request whose ``failure`` is set is answered by that error: what the server says is dropped up to the end of its
+reply, and so are the replies of what follows in the same pipeline, as if the server had refused it.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,9 @@ from collections.abc import Callable
 from maskproxy.base import limits
 from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused
 from maskproxy.session.actions import CatalogDisagrees, RecordOutcome
+from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import OURS, Durability, Kind, Request
-from maskproxy.session.requests import AUDIT_HINT
 from maskproxy.session.rows import mask_rows, row_run
 from maskproxy.session.scrub import FORWARDED_PARAMETERS, PINNED_PARAMETERS, scrub
 from maskproxy.session.state import SessionState
@@ -225,7 +225,7 @@ class Replies:
             self._record_outcome(request)
 
     def _fail(self, head: Request) -> None:
-        """The head's reply is over and was dropped: its failure is the answer, and what follows up to Sync is not shown."""
+        """The head's reply is over and was dropped: its failure is the answer; what follows up to Sync is not shown."""
         state = self._state
         state.pipeline.pop()
         self._record_outcome(head)

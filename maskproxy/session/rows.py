@@ -23,7 +23,7 @@ def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
 
     Raises ProtocolError for a length that no DataRow can have.
     """
-    view: cython.const[cython.uchar][::1] = data
+    view: cython.const[cython.uchar][::1] = data  # type: ignore[valid-type]
     size: cython.Py_ssize_t = len(data)
     offset: cython.Py_ssize_t = start
     length: cython.Py_ssize_t
@@ -39,10 +39,13 @@ def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
     return offset, rows
 
 
-def mask_rows(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, masks: tuple[RowMask | None, ...]) -> bytes:
+def mask_rows(
+    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, masks: tuple[RowMask | None, ...]
+) -> bytes:
     """The complete DataRow messages in ``data[start:end]``, masked.
 
-    Raises ProtocolError when a row does not have exactly one column per entry of ``masks`` or its lengths do not add up.
+    Raises ProtocolError when a row does not have exactly one column per entry of ``masks`` or its lengths do not add
+    up.
     """
     out = bytearray()
     offset: cython.Py_ssize_t = start
@@ -51,12 +54,12 @@ def mask_rows(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, mas
     return bytes(out)
 
 
-@cython.cfunc
+@cython.cfunc  # type: ignore[untyped-decorator]
 def _mask_row(
     data: bytes, start: cython.Py_ssize_t, limit: cython.Py_ssize_t, masks: tuple[RowMask | None, ...], out: bytearray
 ) -> cython.Py_ssize_t:
     """Append one masked row to ``out``; the offset behind it."""
-    view: cython.const[cython.uchar][::1] = data
+    view: cython.const[cython.uchar][::1] = data  # type: ignore[valid-type]
     columns: cython.Py_ssize_t = len(masks)
     length: cython.Py_ssize_t
     column: cython.Py_ssize_t

@@ -1,8 +1,8 @@
 """What the server says besides rows, made safe for a masking scope: errors, notices and parameter status.
 
-Under such a scope masked columns are never evaluated except as outputs, so most texts cannot hold a masked value. This is
-the second line: when a table with masked columns is in play, texts of the classes that quote data are replaced by the
-condition's name, and the fields that quote rows, queries or constraints (D, W, q, n and others) are always dropped.
+Under such a scope masked columns are never evaluated except as outputs, so most texts cannot hold a masked value. This
+is the second line: when a table with masked columns is in play, texts of the classes that quote data are replaced by
+the condition's name, and the fields that quote rows, queries or constraints (D, W, q, n and others) always go.
 """
 
 from maskproxy.wire.postgres.errors import canonical_text
@@ -34,8 +34,8 @@ FORWARDED_PARAMETERS = frozenset(
         "search_path",
     }
 )
-"""Reported settings (GUC_REPORT) that a client under a masking scope may hear of. Extensions can report settings of their
-own; those could carry anything."""
+"""Reported settings (GUC_REPORT) that a client under a masking scope may hear of. Extensions can report settings of
+their own; those could carry anything."""
 
 PINNED_PARAMETERS = {"client_encoding": "UTF8", "standard_conforming_strings": "on"}
 """What analysis and masks rely on; a server that reports otherwise is not the one we analysed for."""

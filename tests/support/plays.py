@@ -246,7 +246,9 @@ class Stage:
                     self.session.recorded(number, durable=True)
             case a.RecordOutcome():
                 masked = ",".join(f"{column.column}:{rows}" for column, rows in action.masked)
-                self.audit.append(f"outcome rows={action.rows} masked={masked or '-'} sqlstate={action.sqlstate or '-'}")
+                self.audit.append(
+                    f"outcome rows={action.rows} masked={masked or '-'} sqlstate={action.sqlstate or '-'}"
+                )
             case a.RecordDenial(_, error):
                 self.audit.append(f"denial {error.sqlstate}")
             case a.CloseSession(error):
@@ -318,5 +320,3 @@ def _step(stage: Stage, step: Step, policies: dict[str, Policy]) -> None:
 
 def _failure(play: Play, stage: Stage, why: str) -> str:
     return "\n".join([f"{play.path.name}: {why}", *stage.transcript])
-
-

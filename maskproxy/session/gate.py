@@ -1,0 +1,178 @@
+"""What stands between a client's message and the server: a plan, a durable record, or a refusal.
+
+A message that needs an analysis, or a durable record before it may be sent, stops the taking of further messages until
+the answer is there (``analysed``, ``recorded``). Reads are sent at once and their results held until the record is
+durable (``replies``); everything else waits here.
+"""
+
+from collections.abc import Callable
+
+from maskproxy.base import limits
+from maskproxy.base.errors import (
+    AuditUnavailable,
+    LimitExceeded,
+    MaskproxyError,
+    StatementError,
+    UnsupportedFeature,
+)
+from maskproxy.core.plan import Plan
+from maskproxy.core.sql.statement import Verb
+from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent
+from maskproxy.session.pipeline import Durability, Kind, Request
+from maskproxy.session.state import SessionState
+from maskproxy.session.statements import PreparedStatement
+from maskproxy.wire.postgres import messages as m
+
+_HEADER = 5
+
+AUDIT_HINT = "The audit log cannot be written right now; try again, and tell the operator of maskproxy."
+
+
+class Gate:
+    """Plans, records, sends and refuses for one session."""
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._then: Callable[[Plan | StatementError], None] | None = None
+        self._held: tuple[Request, bytes] | None = None
+
+    @property
+    def blocked(self) -> bool:
+        return self._then is not None or self._held is not None or len(self._state.pipeline) >= limits.MAX_PIPELINE
+
+    # answers from the world outside
+
+    def analysed(self, result: Plan | StatementError) -> None:
+        then, self._then = self._then, None
+        if then is None or self._state.closed:
+            return
+        if isinstance(result, Plan) and result.stamp != self._state.policy.stamp:
+            self.with_plan(result.text, then)  # rules or catalog were replaced while it was made
+        else:
+            then(result)
+
+    def recorded(self, number: int, *, durable: bool) -> bool:
+        """True when this number's message was waiting here."""
+        if self._held is None or self._held[0].number != number:
+            return False
+        (request, frame), self._held = self._held, None
+        if self._state.closed:
+            return True
+        extended = request.kind is Kind.EXECUTE
+        if extended and self._state.skipping:
+            pass  # an earlier request failed meanwhile: the server would skip this one too
+        elif durable:
+            request.durability = Durability.DURABLE
+            self.send(request, frame)
+        else:
+            error = AuditUnavailable("the record of the statement could not be written", hint=AUDIT_HINT)
+            self.refuse(error, extended=extended)
+        return True
+
+    # planning
+
+    def with_plan(self, text: str, then: Callable[[Plan | StatementError], None]) -> None:
+        policy = self._state.policy
+        plan = policy.cached(text)
+        if plan is not None:
+            then(plan)
+        elif policy.scope.unrestricted:
+            then(policy.decide(text))
+        elif len(text) > limits.MAX_STATEMENT:
+            then(LimitExceeded(f"statement is longer than {limits.MAX_STATEMENT} characters"))
+        else:
+            self._then = then
+            self._state.actions.append(Analyse(text))
+
+    def with_fresh(self, statement: PreparedStatement, then: Callable[[], None]) -> None:
+        """Run ``then`` once the plan is one of today's rules and catalog; refuse when there is no such plan."""
+        if statement.plan.stamp == self._state.policy.stamp:
+            then()
+            return
+
+        def replanned(result: Plan | StatementError) -> None:
+            if self._state.skipping:
+                return
+            if isinstance(result, StatementError):
+                self.refuse(result, extended=True, text=statement.plan.text)
+            elif result.sql != statement.plan.sql:
+                # the words by which drivers know that they must prepare again
+                self.refuse(UnsupportedFeature("cached plan must not change result type"), extended=True)
+            else:
+                statement.plan = result
+                statement.described = False
+                then()
+
+        self.with_plan(statement.plan.text, replanned)
+
+    # sending and refusing
+
+    def send(self, request: Request, frame: bytes) -> None:
+        state = self._state
+        if request.kind is Kind.QUERY:  # a simple query destroys the unnamed statement and portal
+            state.statements.remove("")
+            state.portals.remove("")
+        if request.kind in (Kind.QUERY, Kind.EXECUTE) and request.plan is not None:
+            self._follow_session_commands(request, request.plan)
+        if request.kind is Kind.EXECUTE:
+            self._describe_first(request, frame)
+        state.pipeline.add(request)
+        state.to_backend.append(frame)
+
+    def _describe_first(self, request: Request, frame: bytes) -> None:
+        """Have the server describe a masked result before its first row, unless it has done so for this statement."""
+        portal = request.portal
+        if portal is None or request.masks is None or portal.statement.described:
+            return
+        name = m.Execute.decode(frame[_HEADER:]).portal
+        describe = Request(Kind.DESCRIBE_PORTAL, plan=request.plan, statement=portal.statement, absorb=True)
+        self._state.pipeline.add(describe)
+        self._state.to_backend.append(m.Describe(b"P", name).encode())
+
+    def record_and_send(self, request: Request, frame: bytes, parameters: tuple[bytes | None, ...]) -> None:
+        plan = request.plan
+        if plan is not None and not plan.transparent and not plan.statements:  # an empty statement does nothing
+            self.send(request, frame)
+            return
+        request.number = self._state.next_number()
+        request.durability = Durability.PENDING
+        self._state.actions.append(RecordIntent(request.number, plan, parameters))
+        if plan is not None and plan.reads_only:
+            self.send(request, frame)
+        else:
+            self._held = (request, frame)
+
+    def refuse(self, error: MaskproxyError, *, extended: bool, text: str | None = None) -> None:
+        """Answer with an error in this request's turn. The server sees nothing of it, and its transaction lives on."""
+        state = self._state
+        state.actions.append(RecordDenial(text, error))
+        batch = state.pipeline.unsynced()
+        if state.status == b"I" and any(r.kind is Kind.EXECUTE and not (r.plan and r.plan.reads_only) for r in batch):
+            # the server would roll back the implicit transaction of this pipeline: make it fail there too
+            state.pipeline.add(Request(Kind.ABORT))
+            state.to_backend.append(m.Parse("", "refused by maskproxy", ()).encode())
+        if extended:
+            state.pipeline.add(Request(Kind.REFUSAL, error=error))
+            state.skipping = True
+        elif batch:
+            state.pipeline.add(Request(Kind.REFUSAL, error=error))
+            state.pipeline.add(Request(Kind.SYNC))
+            state.to_backend.append(m.Sync().encode())
+        else:
+            state.pipeline.add(Request(Kind.REFUSAL_READY, error=error))
+
+    def _follow_session_commands(self, request: Request, plan: Plan) -> None:
+        """Take over what a session statement does to the names."""
+        state = self._state
+        for statement in plan.statements:
+            command = statement.session
+            if command is None:
+                continue
+            if command.verb is Verb.DEALLOCATE and command.name is not None:
+                request.changes.append(state.statements.remove(command.name))
+            elif command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
+                request.changes.extend(state.statements.remove_all())
+            if command.verb is Verb.CLOSE and command.name is not None:
+                request.changes.append(state.portals.remove(command.name))
+            elif command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
+                request.changes.extend(state.portals.remove_all())
