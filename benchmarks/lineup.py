@@ -1,0 +1,31 @@
+"""Starts everything that is compared, and takes it down again."""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks import report
+from benchmarks.database import database
+from benchmarks.targets import Target, pgbouncer
+from maskproxy import __version__
+from tests.support.debian import Unavailable
+
+
+@contextmanager
+def lineup(*, scopes: Mapping[str, str]) -> Iterator[tuple[Sequence[Target], Mapping[str, str]]]:
+    """The targets, ``direct`` first, and the versions of what is measured. Without PgBouncer when it can't be had."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maskproxy-bench-")))
+        directory.chmod(0o755)  # under root, PgBouncer and PostgreSQL run as somebody else
+        direct = stack.enter_context(database(directory / "postgres"))
+        targets = [direct]
+        versions = {"PostgreSQL": direct.sql("SHOW server_version").split()[0]}
+        try:
+            target, versions["PgBouncer"] = stack.enter_context(pgbouncer(direct, directory))
+            targets.append(target)
+        except Unavailable as reason:
+            print(f"without PgBouncer: {reason}", file=sys.stderr)
+        versions["maskproxy"] = f"{__version__} ({report.commit()})"
+        yield targets, versions
