@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.database import database
+from benchmarks.proxy import maskproxy
 from benchmarks.targets import Target, pgbouncer
 from maskproxy import __version__
 from tests.support.debian import Unavailable
@@ -15,7 +16,10 @@ from tests.support.debian import Unavailable
 
 @contextmanager
 def lineup(*, scopes: Mapping[str, str]) -> Iterator[tuple[Sequence[Target], Mapping[str, str]]]:
-    """The targets, ``direct`` first, and the versions of what is measured. Without PgBouncer when it can't be had."""
+    """The targets, ``direct`` first, and the versions of what is measured. Without PgBouncer when it can't be had.
+
+    ``scopes`` names the ways through maskproxy: the name of a target to the scope its statements run under.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maskproxy-bench-")))
         directory.chmod(0o755)  # under root, PgBouncer and PostgreSQL run as somebody else
@@ -27,5 +31,6 @@ def lineup(*, scopes: Mapping[str, str]) -> Iterator[tuple[Sequence[Target], Map
             targets.append(target)
         except Unavailable as reason:
             print(f"without PgBouncer: {reason}", file=sys.stderr)
+        targets += stack.enter_context(maskproxy(direct, directory / "maskproxy", scopes))
         versions["maskproxy"] = f"{__version__} ({report.commit()})"
         yield targets, versions
