@@ -87,8 +87,7 @@ class _Reader:
         raise ConfigurationError([*self.problems, self._problem(line, text)]) from None
 
     def value(self, path: Path, node: Any) -> object:
-        line = node.start_mark.line
-        self.lines.setdefault(path, line + 1)
+        line = self.lines.setdefault(path, node.start_mark.line + 1) - 1
         if id(node) in self._seen:
             self.problems.append(self._problem(line, "aliases (`*name`) are not supported: write the value out"))
             return None

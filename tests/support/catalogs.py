@@ -1,0 +1,50 @@
+"""Catalogs without a server, from the plain CREATE TABLE statements in tests/catalogs."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from maskproxy.base.refs import Generation, Oid, TableRef
+from maskproxy.base.types import PG_TYPES
+from maskproxy.core.catalog import Catalog, Column, Table
+
+CATALOGS = Path(__file__).parents[1] / "catalogs"
+_TABLE = re.compile(r"CREATE TABLE (\w+)\.(\w+) \((.*?)\)(?: INHERITS \((\w+)\.(\w+)\))?;", re.DOTALL)
+_COLUMN = re.compile(r"(\w+) (\w+)(?:\((\d+)(?:,(\d+))?\))?(\[\])?")
+_OIDS = {type.name: type.oid for type in PG_TYPES.values()}
+_FIRST_OID = 16384  # FirstNormalObjectId
+
+
+@cache
+def catalog(name: str) -> Catalog:
+    """tests/catalogs/``name``.sql."""
+    return read_catalog((CATALOGS / f"{name}.sql").read_text())
+
+
+def read_catalog(sql: str) -> Catalog:
+    tables: dict[TableRef, Table] = {}
+    children: dict[TableRef, set[TableRef]] = {}
+    for number, match in enumerate(_TABLE.finditer(sql)):
+        ref = TableRef(match[1], match[2])
+        if match[4]:
+            children.setdefault(TableRef(match[4], match[5]), set()).add(ref)
+        lines = [line.strip() for line in match[3].splitlines() if line.strip()]
+        columns = tuple(_column(line, attnum) for attnum, line in enumerate(lines, 1))
+        tables[ref] = Table(ref=ref, oid=Oid(_FIRST_OID + number), columns=columns)
+    for ref, found in children.items():
+        table = tables[ref]
+        tables[ref] = Table(ref=ref, oid=table.oid, columns=table.columns, children=frozenset(found))
+    return Catalog(generation=Generation(1), tables=tables)
+
+
+def _column(line: str, attnum: int) -> Column:
+    match = _COLUMN.match(line)
+    assert match is not None, line
+    name, type_name, length, scale, array = match.groups()
+    typmod = -1
+    if scale is not None:
+        typmod = ((int(length) << 16) | int(scale)) + 4
+    elif length is not None:
+        typmod = int(length) + 4
+    full = type_name + (array or "")
+    return Column(name=name, type_oid=_OIDS.get(full, Oid(0)), type_name=full, typmod=typmod, attnum=attnum)
