@@ -143,6 +143,9 @@ class Replies:
                 f"a row with masked columns is larger than {limits.MAX_MASKED_ROW} bytes",
                 hint="Select fewer or smaller columns.",
             )
+        head.bytes += size
+        if not head.hidden:
+            head.count(1)
         return self._start_stream(data, offset, drop=head.hidden)
 
     def _start_stream(self, data: bytes, offset: int, *, drop: bool) -> int:

@@ -41,7 +41,8 @@ def load_play(path: Path) -> Play:
         if colon and not steps and name.isidentifier():
             headers[name] = value
         else:
-            steps.append(Step(number, tuple(shlex.split(line)), line))
+            words = line.split() if line.startswith("->") else shlex.split(line)
+            steps.append(Step(number, tuple(words), line))
     return Play(path, headers, tuple(steps))
 
 
