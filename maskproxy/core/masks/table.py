@@ -31,8 +31,9 @@ def _known_mask(value: object) -> object:
         raise ValueError("must be a mapping with the key `mask`, such as {mask: redact}")
     if value["mask"] is None:
         raise ValueError('write the mask `null` in quotes: {mask: "null"}')
-    if value["mask"] not in MASKS:
-        raise ValueError(f"unknown mask `{value['mask']}`{did_you_mean(str(value['mask']), MASKS)}")
+    name = str(value["mask"])
+    if name not in MASKS:
+        raise ValueError(f"unknown mask `{name}`{did_you_mean(name, MASKS)}")
     return value
 
 
