@@ -1,1 +1,1 @@
-"""Who is it: tokens and their SCRAM verifiers, throttling of failed logins."""
+"""Who is it, and under which grant: decisions over the store's snapshot. ``store.tokens`` says what a token is."""
