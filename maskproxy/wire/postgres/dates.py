@@ -59,6 +59,8 @@ def _match(pattern: re.Pattern[bytes], data: bytes) -> tuple[Any, ...]:
 
 
 def _days(year: bytes, month: bytes, day: bytes, era: bytes | None) -> int:
+    if not int(year):
+        raise ValueError("no such year")
     return days_from_civil(1 - int(year) if era else int(year), int(month), int(day))
 
 

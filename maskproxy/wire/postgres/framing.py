@@ -37,9 +37,6 @@ class Frames:
         self._buffer = bytearray()
         self._limit = limit
 
-    def __len__(self) -> int:
-        return len(self._buffer)
-
     def feed(self, data: bytes) -> None:
         self._buffer += data
 
