@@ -159,7 +159,7 @@ class EmbeddedPostgres:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C at the terminal is for us, who then stop the server in order
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(signal.SIGINT),
             )
         try:
             self._wait_ready(self._process)
@@ -255,15 +255,15 @@ def write_private(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
-def _end_with_parent() -> Callable[[], None] | None:
-    """What the child runs before the server: ask the kernel for a fast shutdown when we end, however we end."""
+def end_with_parent(how: signal.Signals) -> Callable[[], None] | None:
+    """What a child runs before its program: ask the kernel for the signal ``how`` when we end, however we end."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
     def ask() -> None:
-        prctl(PR_SET_PDEATHSIG, int(signal.SIGINT))
+        prctl(PR_SET_PDEATHSIG, int(how))
         if os.getppid() != parent:  # we ended before the kernel was asked
             os._exit(1)
 
