@@ -77,14 +77,14 @@ class Server:
 
 @contextmanager
 def postgres18() -> Iterator[Server]:
-    with _directory() as directory, EmbeddedPostgres(directory / "postgres", settings=FAST) as postgres:
+    with server_directory() as directory, EmbeddedPostgres(directory / "postgres", settings=FAST) as postgres:
         yield _with_app(Server(postgres))
 
 
 @contextmanager
 def postgres15() -> Iterator[Server]:
     """Raises debian.Unavailable when the machine has no server of Debian's and cannot get one."""
-    with _directory() as directory:
+    with server_directory() as directory:
         tls = {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
         postgres = EmbeddedPostgres(directory / "postgres", installation=_debian15(), settings=FAST | tls)
         postgres.initialise()
@@ -127,7 +127,7 @@ def _with_app(server: Server) -> Server:
 
 
 @contextmanager
-def _directory() -> Iterator[Path]:
+def server_directory() -> Iterator[Path]:
     """Not pytest's ``tmp_path``, whose parents are closed to the account that a server runs as under root."""
     directory = Path(tempfile.mkdtemp(prefix="maskproxy-test-"))
     directory.chmod(0o711)
