@@ -9,7 +9,8 @@ from maskproxy.core.policy.decide import decide
 from maskproxy.core.policy.decision import ColumnMask, Deny, Permit
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.statement import Analysis, SessionCommand, Splice, StatementKind
+from maskproxy.core.sql.statement import Analysis, SessionCommand, StatementKind
+from maskproxy.core.sql.substitute import apply_splices
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementPlan:
-    """One statement of the text. ``outputs`` is None for session statements: nothing in their rows is ours to mask."""
+    """One statement of the text. ``outputs`` is None for session statements: nothing in their rows is ours to mask.
+
+    ``session``: what it changes in the session; a SELECT of set_config has both.
+    """
 
     analysis: Analysis | None
     outputs: tuple[ColumnMask | None, ...] | None
@@ -78,7 +82,7 @@ def make_plan(text: str, analyses: Sequence[Analysis], permits: Sequence[Permit]
     """The plan of statements that are all permitted."""
     return Plan(
         text=text,
-        sql=apply_splices(text, [splice for analysis in analyses for splice in analysis.splices]),
+        sql=apply_splices(text, (splice for analysis in analyses for splice in analysis.splices)),
         statements=tuple(map(_statement, analyses, permits)),
         stamp=stamp,
         reads_only=all(analysis.kind in _READS for analysis in analyses),
@@ -87,17 +91,5 @@ def make_plan(text: str, analyses: Sequence[Analysis], permits: Sequence[Permit]
 
 
 def _statement(analysis: Analysis, permit: Permit) -> StatementPlan:
-    if analysis.kind is StatementKind.SESSION:
-        return StatementPlan(analysis=analysis, outputs=None, session=analysis.session)
-    return StatementPlan(analysis=analysis, outputs=permit.outputs)
-
-
-def apply_splices(text: str, splices: Sequence[Splice]) -> str:
-    """``text`` with each range replaced. Ranges must not overlap: an assertion, as analysis makes them."""
-    pieces: list[str] = []
-    position = 0
-    for splice in sorted(splices, key=lambda splice: (splice.start, splice.end)):
-        assert position <= splice.start <= splice.end <= len(text), "splices overlap"
-        pieces += (text[position : splice.start], splice.replacement)
-        position = splice.end
-    return "".join((*pieces, text[position:]))
+    outputs = None if analysis.kind is StatementKind.SESSION else permit.outputs
+    return StatementPlan(analysis=analysis, outputs=outputs, session=analysis.session)

@@ -51,22 +51,22 @@ def _position(error: ColumnRefused) -> tuple[bool, int, str]:
 def _refusals(analysis: Analysis, scope: Scope) -> Iterator[ColumnRefused]:
     for use in analysis.uses:
         if use.column in scope.masks or use.column in scope.denied:
-            yield refuse_column(use.column, scope, f"used in {_WHERE_USED[use.kind]}", _at(analysis, use.position))
+            yield refuse_column(use.column, scope, f"used in {_WHERE_USED[use.kind]}", _at(use.position))
     for output in analysis.outputs:
         for column in output.sources:
             if column in scope.denied or (column in scope.masks and column != output.direct):
-                yield refuse_column(column, scope, "used to compute an output column", _at(analysis, output.position))
+                yield refuse_column(column, scope, "used to compute an output column", _at(output.position))
         if output.direct is not None and output.direct in scope.denied:
-            yield refuse_column(output.direct, scope, "an output column", _at(analysis, output.position))
+            yield refuse_column(output.direct, scope, "an output column", _at(output.position))
 
 
 def _mask(output: Output, scope: Scope) -> ColumnMask | None:
     return None if output.direct is None else scope.masks.get(output.direct)
 
 
-def _at(analysis: Analysis, offset: int | None) -> int | None:
-    """ErrorResponse counts characters of the client's whole text from 1."""
-    return None if offset is None else analysis.start + offset + 1
+def _at(offset: int | None) -> int | None:
+    """ErrorResponse counts from 1."""
+    return None if offset is None else offset + 1
 
 
 def refuse_column(column: ColumnRef, scope: Scope, where: str, position: int | None) -> ColumnRefused:

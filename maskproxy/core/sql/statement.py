@@ -59,7 +59,7 @@ class UseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """``position`` is a 0-based character offset into the statement's text, or None."""
+    """``position`` is a 0-based character offset into the whole client text, or None."""
 
     column: ColumnRef
     kind: UseKind

@@ -75,7 +75,7 @@ def test_a_denied_column_that_analysis_calls_a_copy_of_nothing(scope: Scope) -> 
 
 
 def test_the_refusal_says_what_where_why_and_what_instead(scope: Scope) -> None:
-    error = refusal(select(copied(ID), uses=(Use(SSN, UseKind.FILTER, 40),), start=20), scope)
+    error = refusal(select(copied(ID), uses=(Use(SSN, UseKind.FILTER, 60),), start=20), scope)
     assert error.message == 'permission denied for column "ssn" of "customers" (rule `masks.pii.ssn`)'
     assert error.detail is not None
     assert "a condition (WHERE" in error.detail
