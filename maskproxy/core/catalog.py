@@ -1,13 +1,14 @@
 """An immutable snapshot of what a database holds, as far as analysis needs it.
 
-A catalog knows *all* relations, the forbidden ones too: a name is first resolved as the server would resolve it and only then
-is the relation found refused if the scope may not see it. Looking only among visible relations would be wrong: a hidden table
-in an earlier schema of the search path is the one the server reads.
+A catalog knows *all* relations, the forbidden ones too: a name is first resolved as the server would resolve it and
+only then is the relation found refused if the scope may not see it. Looking only among visible relations would be
+wrong: a hidden table in an earlier schema of the search path is the one the server reads.
 
-What is hidden and what does not exist must look the same to the client, so both raise the same error with the same words.
+What is hidden and what does not exist must look the same to the client, so both raise the same error with the same
+words.
 
-System relations (``pg_catalog``, ``information_schema``) are visible only as ``system_relations.txt`` beside this file lists
-them: some columns, and some rows (``Table.filter``), since they would otherwise name every hidden table.
+System relations (``pg_catalog``, ``information_schema``) are visible only as ``system_relations.txt`` beside this
+file lists them: some columns, and some rows (``Table.filter``), since they would otherwise name every hidden table.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from maskproxy.base.refs import ColumnRef, Generation, Oid, TableRef
 
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 SearchPath = tuple[str, ...]
+UNKNOWN_OID: Final = Oid(0)
 
 
 class RelationKind(StrEnum):
@@ -36,10 +38,11 @@ class RelationKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """``type_oid`` of a domain is its base type's, 0 when unknown; ``type_name`` is what ``format_type`` says, e.g. ``text``."""
+    """``type_oid`` of a domain is its base type's, 0 when unknown; ``type_name`` is what ``format_type`` says, e.g.
+    ``text``."""
 
     name: str
-    type_oid: Oid = Oid(0)
+    type_oid: Oid = UNKNOWN_OID
     type_name: str = ""
     typmod: int = -1
     attnum: int = 0
@@ -55,7 +58,7 @@ class Table:
     """
 
     ref: TableRef
-    oid: Oid = Oid(0)
+    oid: Oid = UNKNOWN_OID
     kind: RelationKind = RelationKind.TABLE
     columns: tuple[Column, ...] = ()
     children: frozenset[TableRef] = frozenset()
@@ -77,8 +80,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """``functions``, ``operators``, ``types``: names that exist outside pg_catalog and information_schema and could therefore
-    stand for something else than the built-in of that name. Members of extensions are left out by the loader."""
+    """``functions``, ``operators``, ``types``: names that exist outside pg_catalog and information_schema and could
+    therefore stand for something else than the built-in of that name. Members of extensions are left out by the
+    loader."""
 
     generation: Generation
     tables: Mapping[TableRef, Table]
@@ -90,9 +94,9 @@ class Catalog:
     def lookup(self, schema: str | None, name: str, search_path: SearchPath) -> Table | None:
         """The relation the server would read, hidden or not; None when there is none.
 
-        Unqualified names: pg_catalog first unless the path lists it (namespace.c, recomputeNamespacePath). pg_temp, which the
-        server would search even before, is never looked into: the backend session must not hold temporary relations.
-        """
+        Unqualified names: pg_catalog first unless the path lists it (namespace.c, recomputeNamespacePath). pg_temp,
+        which the server would search even before, is never looked into: the backend session must not hold temporary
+        relations."""
         if schema is not None:
             return self.tables.get(TableRef(schema, name))
         path = search_path if "pg_catalog" in search_path else ("pg_catalog", *search_path)
@@ -100,7 +104,8 @@ class Catalog:
         return next((table for table in found if table is not None), None)
 
     def visible_to(self, select: Mapping[TableRef, frozenset[str]]) -> "Catalog":
-        """The same relations, of which a scope may see ``select`` (columns by table) and the allow-listed system relations."""
+        """The same relations, of which a scope may see ``select`` (columns by table) and the allow-listed system
+        relations."""
         visible = _Visible(self, select)
         return replace(self, tables={ref: visible.table(table) for ref, table in self.tables.items()})
 

@@ -1,0 +1,62 @@
+"""What is gathered while a statement is interpreted, and where in it one is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from maskproxy.base.refs import ColumnRef, TableRef
+from maskproxy.core.catalog import Catalog, SearchPath, Table
+from maskproxy.core.sql.functions import AllowList
+from maskproxy.core.sql.resolve import Field, Flow, Scope
+from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
+from maskproxy.core.sql.tree import TableItem
+
+Ctes = Mapping[str, tuple[Field, ...] | None]
+"""CTEs in sight by name; None for one that may not be named here (a forward or a second recursive reference)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a query stands: the query level around it (None outside of all), the CTEs in sight and the named
+    windows."""
+
+    scope: Scope | None
+    ctes: Ctes
+    windows: Mapping[str | None, Flow] = field(default_factory=dict)
+
+    def inside(self, scope: Scope | None) -> "Place":
+        return replace(self, scope=scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output column of a query at any depth. ``name`` is what the server calls it."""
+
+    name: str
+    flow: Flow
+    position: int | None = None
+
+
+@dataclass(slots=True)
+class Findings:
+    """Of one statement. The one thing here that changes while interpretation goes on."""
+
+    catalog: Catalog
+    search_path: SearchPath
+    allow: AllowList
+    uses: list[Use] = field(default_factory=list)
+    tables: set[TableRef] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    substitutions: dict[int, tuple[TableItem, Table]] = field(default_factory=dict)
+    parameters: int = 0
+    session: SessionCommand | None = None
+
+    def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None) -> None:
+        self.uses += [Use(column, kind, position) for column in sorted(sources)]
+
+    def use_outputs(self, outputs: Iterable[Output], kind: UseKind) -> None:
+        for output in outputs:
+            self.use(output.flow.sources, kind, output.position)
+
+    def used_since(self, mark: int) -> frozenset[ColumnRef]:
+        """Columns of the uses found after there were ``mark`` of them."""
+        return frozenset(use.column for use in self.uses[mark:])

@@ -1,0 +1,322 @@
+"""Flows through expressions: which columns a value is made of, and a ``Use`` for every column on the way.
+
+``item`` reads an entry of a select list, where a bare column (or a scalar subquery that outputs one) is copied and
+not used; ``use`` reads an expression anywhere else."""
+
+from collections.abc import Callable
+from typing import Final, assert_never
+
+from maskproxy.base.errors import Refused
+from maskproxy.base.refs import ColumnRef
+from maskproxy.core.sql import settings
+from maskproxy.core.sql.findings import Findings, Output, Place
+from maskproxy.core.sql.functions import FUNCTIONS, FunctionKind
+from maskproxy.core.sql.resolve import Flow, Scope, WholeRow, computed
+from maskproxy.core.sql.statement import SessionCommand, UseKind, Verb
+from maskproxy.core.sql.tree import (
+    Call,
+    Cast,
+    Column,
+    Constant,
+    Expression,
+    Operation,
+    Operator,
+    Parameter,
+    Query,
+    SortKey,
+    Star,
+    Subquery,
+    SubqueryKind,
+    TypeRef,
+    Window,
+)
+
+QueryInterpreter = Callable[[Query, Place], tuple[Output, ...]]
+
+_TYPE_OID: Final = ColumnRef("pg_catalog", "pg_type", "oid")
+_USE_OF_ARGUMENTS: Final = {
+    FunctionKind.AGGREGATE: UseKind.AGGREGATE,
+    FunctionKind.WINDOW: UseKind.WINDOW,
+    FunctionKind.TABLE: UseKind.FUNCTION,
+    FunctionKind.RECORD: UseKind.FUNCTION,
+}
+
+
+class Expressions:
+    """Interprets expressions of one statement; ``query`` interprets the subqueries in them."""
+
+    def __init__(self, findings: Findings, query: QueryInterpreter) -> None:
+        self._findings = findings
+        self._query = query
+        self._subquery_names: dict[int, str] = {}
+
+    # -- entries of a select list
+
+    def item(self, expression: Expression, place: Place) -> Flow:
+        """The flow of a select list's entry. Computed entries are uses of what they are computed from, wherever the
+        query stands: the server may evaluate them, and fail, though nobody reads the column."""
+        match expression:
+            case Column():
+                found = _scope(place).column(expression)
+                return self._row(found, expression.position) if isinstance(found, WholeRow) else found.flow
+            case Subquery(kind=SubqueryKind.SCALAR):
+                outputs = self._outputs(expression, place)
+                return outputs[0].flow if len(outputs) == 1 else computed(*(output.flow for output in outputs))
+            case Call(schema=None | "pg_catalog", name="set_config"):
+                return self._set_config(expression)
+            case _:
+                flow = self.use(expression, place, UseKind.EXPRESSION)
+                return Flow(flow.sources, None, flow.composite)
+
+    def name(self, expression: Expression) -> str:
+        """What the server calls an output column without alias; call it after ``item``. FigureColname in
+        parse_target.c."""
+        return self._figure(expression) or "?column?"
+
+    def _figure(self, expression: Expression) -> str | None:
+        match expression:
+            case Column(parts):
+                return parts[-1]
+            case Call():
+                return expression.name
+            case Operator(nullif=True):
+                return "nullif"
+            case Cast(arg, type_ref):
+                return self._strong(arg) or type_ref.name
+            case Operation("(subscript)" | "(collate)", args):
+                return self._figure(args[0])
+            case Operation("case", args):
+                return (self._strong(args[1]) if len(args) == 2 else None) or "case"
+            case Operation(name):
+                return name if name != "?column?" else None
+            case Subquery(kind=SubqueryKind.EXISTS | SubqueryKind.ARRAY as kind):
+                return str(kind)
+            case Subquery(kind=SubqueryKind.SCALAR):
+                return self._subquery_names[id(expression.query)]
+            case _:
+                return None
+
+    def _strong(self, expression: Expression) -> str | None:
+        """A name better than a type's or CASE's own: those of casts and CASE are weak (strength 1)."""
+        match expression:
+            case Cast(arg, _):
+                return self._strong(arg)
+            case Operation("case", args):
+                return self._strong(args[1]) if len(args) == 2 else None
+            case Operation("(subscript)" | "(collate)", args):
+                return self._strong(args[0])
+            case _:
+                return self._figure(expression)
+
+    # -- expressions that are used
+
+    def use(self, expression: Expression | None, place: Place, kind: UseKind) -> Flow:
+        """The flow of an expression; every column in it is recorded as used for ``kind`` or for what is nearer to
+        it."""
+        match expression:
+            case None | Constant():
+                return Flow()
+            case Parameter(number):
+                self._findings.parameters = max(self._findings.parameters, number)
+                return Flow()
+            case Column():
+                return self._column(expression, place, kind)
+            case Star():
+                return self._star(expression, place)
+            case Operation(name, args):
+                flow = computed(*(self.use(arg, place, kind) for arg in args))
+                return Flow(flow.sources, None, flow.composite or name == "row")
+            case Operator():
+                return self._operator(expression, place, kind)
+            case Cast():
+                return self._cast(expression, place, kind)
+            case Call():
+                flow = self.call(expression, place, kind)
+                function = FUNCTIONS.get(expression.name)
+                return Flow(flow.sources, None, flow.composite or (function is not None and len(function.columns) > 1))
+            case Subquery():
+                return self._subquery(expression, place, kind)
+            case unreachable:
+                assert_never(unreachable)
+
+    def sort_keys(self, keys: tuple[SortKey, ...], place: Place, kind: UseKind) -> Flow:
+        for key in keys:
+            self.sort_operator(key)
+        return computed(*(self.use(key.expression, place, kind) for key in keys))
+
+    def sort_operator(self, key: SortKey) -> None:
+        if key.operator is not None:
+            self._findings.allow.operator(*key.operator, None)
+
+    def window(self, window: Window, place: Place) -> Flow:
+        """Partitioning and ordering decide every value of a window function, and the order ties come out in."""
+        named = [place.windows[name] for name in (window.name, window.base) if name in place.windows]
+        parts = [self.use(each, place, UseKind.WINDOW) for each in (*window.partition_by, *window.bounds)]
+        return computed(*named, *parts, self.sort_keys(window.order_by, place, UseKind.WINDOW))
+
+    def call(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        """A function's value, of its arguments; ``composite`` if one of those is."""
+        special = _SPECIAL.get(call.name)
+        if special is not None and call.schema in (None, "pg_catalog"):
+            return special(self, call, place, kind)
+        function = self._findings.allow.function(call)
+        self._findings.functions.add(call.name)
+        inner = _USE_OF_ARGUMENTS.get(function.kind, kind)
+        parts = [self.use(arg, place, inner) for arg in call.args]
+        parts += [self.sort_keys(call.order_by, place, inner), self.use(call.filter, place, inner)]
+        if call.over is not None:
+            parts.append(self.window(call.over, place))
+        return computed(*parts)
+
+    def _column(self, column: Column, place: Place, kind: UseKind) -> Flow:
+        found = _scope(place).column(column)
+        if isinstance(found, WholeRow):
+            return self._row(found, column.position)
+        self._findings.use(found.flow.sources, kind, column.position)
+        return found.flow
+
+    def _star(self, star: Star, place: Place) -> Flow:
+        """``f(c.*)``: the whole row."""
+        if not star.qualifier:
+            raise Refused("* is not supported here", position=_shown(star.position))
+        return self._row(WholeRow(_scope(place).relation(star.qualifier, star.position)), star.position)
+
+    def _row(self, found: WholeRow, position: int | None) -> Flow:
+        flow = found.relation.row()
+        self._findings.use(flow.sources, UseKind.WHOLE_ROW, position)
+        return flow
+
+    def _operator(self, operator: Operator, place: Place, kind: UseKind) -> Flow:
+        for name in operator.names:
+            self._findings.allow.operator(operator.schema, name, operator.position)
+        if operator.names == ("=",) and len(operator.args) == 2:
+            return self._equality(operator, place, kind)
+        return computed(*(self.use(arg, place, kind) for arg in operator.args))
+
+    def _equality(self, operator: Operator, place: Place, kind: UseKind) -> Flow:
+        """``pg_type.oid = to_regtype(...)``: drivers look a type up by name. Elsewhere the function would tell which
+        tables exist, since each has a row type; here the filter on pg_type decides."""
+        left, right = operator.args
+        if isinstance(right, Call) and right.name == "to_regtype" and right.schema in (None, "pg_catalog"):
+            flow = self.use(left, place, kind)
+            if flow.direct != _TYPE_OID:
+                raise _type_lookup(right)
+            return computed(flow, *(self.use(arg, place, kind) for arg in right.args))
+        return computed(self.use(left, place, kind), self.use(right, place, kind))
+
+    def _cast(self, cast: Cast, place: Place, kind: UseKind) -> Flow:
+        self._findings.allow.type(cast.type)
+        if cast.type.name == "text" and not cast.type.array:
+            flow = self._type_name(cast.arg, place, kind)
+            if flow is not None:
+                return flow
+        return Flow(self.use(cast.arg, place, kind).sources)
+
+    def _type_name(self, expression: Expression, place: Place, kind: UseKind) -> Flow | None:
+        """``pg_type.oid::regtype::text`` and ``pg_typeof(...)::text``. As text only: whatever is compared with a
+        regtype is read as a type's name by the server, and an error then tells whether such a table exists."""
+        match expression:
+            case Cast(arg, TypeRef(schema=None | "pg_catalog", name="regtype", array=False)):
+                flow = self.use(arg, place, kind)
+                return computed(flow) if flow.direct == _TYPE_OID else None
+            case Call(schema=None | "pg_catalog", name="pg_typeof"):
+                self._check_shadow(expression)
+                self._findings.functions.add("pg_typeof")
+                return computed(*(self.use(arg, place, kind) for arg in expression.args))
+            case _:
+                return None
+
+    def _outputs(self, subquery: Subquery, place: Place) -> tuple[Output, ...]:
+        outputs = self._query(subquery.query, place)
+        if subquery.kind is SubqueryKind.SCALAR and not outputs:
+            raise Refused("subquery must return a column", position=_shown(subquery.position))
+        self._subquery_names[id(subquery.query)] = outputs[0].name if outputs else "?column?"
+        return outputs
+
+    def _subquery(self, subquery: Subquery, place: Place, kind: UseKind) -> Flow:
+        """EXISTS, IN, ANY and ALL tell of the rows inside, so what those depend on becomes a source."""
+        for operator in subquery.operators:
+            self._findings.allow.operator(*operator, subquery.position)
+        test = self.use(subquery.test, place, kind)
+        mark = len(self._findings.uses)
+        outputs = self._outputs(subquery, place)
+        self._findings.use_outputs(outputs, kind)
+        flow = computed(test, *(output.flow for output in outputs))
+        if subquery.kind in (SubqueryKind.SCALAR, SubqueryKind.ARRAY):
+            return flow
+        return Flow(flow.sources | self._findings.used_since(mark))
+
+    # -- functions with rules of their own
+
+    def _set_config(self, call: Call) -> Flow:
+        """``SELECT set_config('name', 'value', bool)``: SET in another spelling, so SET's rules hold."""
+        match call.args:
+            case (Constant(str(name)), Constant(str(value)), Constant("true" | "false" as local)):
+                self._check_shadow(call)
+                settings.check_setting(name, value, search_path=self._findings.search_path)
+            case _:
+                raise Refused("set_config takes literals only under a masking scope", position=_shown(call.position))
+        if self._findings.session is not None:
+            raise Refused("only one set_config is allowed in a statement", position=_shown(call.position))
+        self._findings.session = SessionCommand(Verb.SET, name.lower(), value, local == "true")
+        self._findings.functions.add("set_config")
+        return Flow()
+
+    def _set_config_elsewhere(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        raise Refused("set_config is allowed as an entry of a select list only", position=_shown(call.position))
+
+    def _current_setting(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        self._check_shadow(call)
+        match call.args:
+            case (Constant(str(name)),) | (Constant(str(name)), Constant()) if settings.is_readable(name):
+                self._findings.functions.add("current_setting")
+                return Flow()
+            case _:
+                raise Refused("this setting may not be shown", position=_shown(call.position))
+
+    def _to_regtype(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        raise _type_lookup(call)
+
+    def _pg_typeof(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        raise Refused(
+            "pg_typeof is allowed as text only under a masking scope",
+            hint="Write pg_typeof(...)::text.",
+            position=_shown(call.position),
+        )
+
+    def _format_type(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        """Names a type by number: only of a number that pg_type's filter let through."""
+        self._check_shadow(call)
+        flows = [self.use(arg, place, kind) for arg in call.args]
+        if not flows or flows[0].direct != _TYPE_OID:
+            raise _type_lookup(call)
+        return computed(*flows)
+
+    def _check_shadow(self, call: Call) -> None:
+        if call.schema is None and call.name in self._findings.catalog.functions:
+            raise Refused(f"function {call.name} is ambiguous", position=_shown(call.position))
+
+
+_SPECIAL: Final[dict[str, Callable[[Expressions, Call, Place, UseKind], Flow]]] = {
+    "set_config": Expressions._set_config_elsewhere,
+    "current_setting": Expressions._current_setting,
+    "to_regtype": Expressions._to_regtype,
+    "pg_typeof": Expressions._pg_typeof,
+    "format_type": Expressions._format_type,
+}
+
+
+def _scope(place: Place) -> Scope:
+    return place.scope or Scope()
+
+
+def _type_lookup(call: Call) -> Refused:
+    return Refused(
+        f"{call.name} is allowed on pg_type.oid only under a masking scope",
+        hint="It would tell the names of tables, each of which is a type too.",
+        position=_shown(call.position),
+    )
+
+
+def _shown(position: int | None) -> int | None:
+    return None if position is None else position + 1

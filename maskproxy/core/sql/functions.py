@@ -1,0 +1,120 @@
+"""Allow-lists of built-in functions, operators and types, by the names the server's grammar gives them.
+
+What is not listed is refused. So is a listed name that also exists outside pg_catalog when the client did not write
+``pg_catalog.``: overload resolution could pick the other one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import Final
+
+from maskproxy.base.errors import Refused
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.sql.tree import Call, TypeRef
+
+
+class FunctionKind(StrEnum):
+    SCALAR = "scalar"
+    AGGREGATE = "aggregate"
+    WINDOW = "window"
+    TABLE = "table"  # returns any number of rows
+    RECORD = "record"  # returns rows of the types the client writes
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """``most`` is None when there is no upper bound. ``columns``: names of its output columns where the server names
+    them."""
+
+    kind: FunctionKind
+    least: int
+    most: int | None
+    columns: tuple[str, ...] = ()
+
+    def takes(self, arguments: int) -> bool:
+        return self.least <= arguments and (self.most is None or arguments <= self.most)
+
+
+class AllowList:
+    """Checks names against the lists, for one catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def function(self, call: Call) -> Function:
+        """Raises Refused unless it is a listed built-in that nothing outside pg_catalog can stand in for."""
+        function = FUNCTIONS.get(call.name)
+        if function is None or call.schema not in (None, "pg_catalog"):
+            raise _refused(f"function {_written(call.schema, call.name)}", call.position)
+        # WITHIN GROUP passes its sort keys as further arguments of hypothetical-set and ordered-set aggregates.
+        if not function.takes(len(call.args)):
+            raise _refused(f"function {call.name} with {len(call.args)} arguments", call.position)
+        if call.schema is None and (
+            call.name in self._catalog.functions or (len(call.args) == 1 and call.name in self._catalog.types)
+        ):
+            raise _shadowed(f"function {call.name}", f"pg_catalog.{call.name}", call.position)
+        return function
+
+    def operator(self, schema: str | None, name: str, position: int | None) -> None:
+        if name not in OPERATORS or schema not in (None, "pg_catalog"):
+            raise _refused(f"operator {_written(schema, name)}", position)
+        if schema is None and name in self._catalog.operators:
+            raise _shadowed(f"operator {name}", f"OPERATOR(pg_catalog.{name})", position)
+
+    def type(self, type_ref: TypeRef) -> None:
+        if type_ref.name not in TYPES or type_ref.schema not in (None, "pg_catalog"):
+            raise _refused(f"type {_written(type_ref.schema, type_ref.name)}", type_ref.position)
+
+
+def _written(schema: str | None, name: str) -> str:
+    return name if schema is None else f"{schema}.{name}"
+
+
+def _refused(thing: str, position: int | None) -> Refused:
+    return Refused(
+        f"{thing} is not allowed under a masking scope",
+        hint="Built-ins that read nothing but their arguments are allowed.",
+        position=None if position is None else position + 1,
+    )
+
+
+def _shadowed(thing: str, qualified: str, position: int | None) -> Refused:
+    return Refused(
+        f"{thing} is ambiguous: this database defines another of that name",
+        hint=f"Write {qualified} to mean the built-in.",
+        position=None if position is None else position + 1,
+    )
+
+
+_FUNCTION: Final = re.compile(
+    r"(?P<name>\w+)/(?P<least>\d+)(?:-(?P<most>\d+)|(?P<more>\+))?(?:\((?P<columns>[\w,]+)\))?"
+)
+
+
+def _words(name: str) -> Iterator[str]:
+    text = (files(__package__) / "data" / name).read_text("utf-8")
+    return (word for line in text.splitlines() if not line.startswith("# ") and line != "#" for word in line.split())
+
+
+def _read_functions() -> dict[str, Function]:
+    functions: dict[str, Function] = {}
+    kind = FunctionKind.SCALAR
+    for word in _words("functions.txt"):
+        if word.startswith("["):
+            kind = FunctionKind(word.strip("[]"))
+            continue
+        match = _FUNCTION.fullmatch(word)
+        if match is None or match["name"] in functions:
+            raise ValueError(f"bad or repeated entry in functions.txt: {word}")
+        least = int(match["least"])
+        most = None if match["more"] else int(match["most"] or least)
+        functions[match["name"]] = Function(kind, least, most, tuple(filter(None, (match["columns"] or "").split(","))))
+    return functions
+
+
+FUNCTIONS: Final[Mapping[str, Function]] = _read_functions()
+OPERATORS: Final = frozenset(_words("operators.txt"))
+TYPES: Final = frozenset(_words("types.txt"))

@@ -1,0 +1,146 @@
+"""The server's own grammar (libpg_query through postgast) read into our tree.
+
+This tree decides: it is what the server will run. Nothing may be overlooked, so every field of every node is taken by
+name and ``Fields.finish`` refuses a node with a field left over; a node type without a reader is refused by its name.
+"""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final
+
+import postgast
+from google.protobuf.message import DecodeError
+
+from maskproxy.base.errors import LimitExceeded, Refused, StatementError, Unparsable
+
+Message = Any
+"""A protobuf message of pg_query_pb2; its classes are made at run time and have no static types."""
+
+
+class Source:
+    """The text that was parsed; turns the grammar's byte offsets into character offsets."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._characters: list[int] | None = None if text.isascii() else _character_of_byte(text)
+
+    def offset(self, location: int | None) -> int | None:
+        """0-based character offset; None for a location the grammar does not know (-1)."""
+        if location is None or location < 0:
+            return None
+        return location if self._characters is None else self._characters[location]
+
+    def refusal(self, construct: str, location: int | None = None) -> Refused:
+        offset = self.offset(location)
+        return Refused(
+            f"{construct} is not supported under a masking scope", position=None if offset is None else offset + 1
+        )
+
+
+def _character_of_byte(text: str) -> list[int]:
+    return [index for index, each in enumerate(text) for _ in each.encode()] + [len(text)]
+
+
+class Fields:
+    """The fields set in one message. As a context manager it checks that each of them was taken."""
+
+    def __init__(self, source: Source, message: Message) -> None:
+        self._source = source
+        self._type: str = message.DESCRIPTOR.name
+        self._values: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
+        self.location: int | None = self._values.pop(
+            "location", 0 if "location" in message.DESCRIPTOR.fields_by_name else None
+        )
+        self.position = source.offset(self.location)
+
+    def __enter__(self) -> "Fields":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None and self._values:
+            raise self._source.refusal(_construct(f"{self._type}.{min(self._values)}"), self.location)
+
+    def take(self, name: str, default: Any = None) -> Any:
+        return self._values.pop(name, default)
+
+    def refuse(self, *names: str) -> None:
+        """Names of fields that stand for constructs with a name of their own."""
+        for name in names:
+            if name in self._values:
+                raise self._source.refusal(_construct(f"{self._type}.{name}"), self.location)
+
+
+_CONSTRUCTS: Final = {
+    "SelectStmt.into_clause": "SELECT INTO",
+    "SelectStmt.locking_clause": "FOR UPDATE or FOR SHARE",
+    "SelectStmt.group_distinct": "GROUP BY DISTINCT",
+    "CommonTableExpr.search_clause": "SEARCH",
+    "CommonTableExpr.cycle_clause": "CYCLE",
+    "JoinExpr.join_using_alias": "JOIN USING with an alias",
+    "FuncCall.func_variadic": "VARIADIC",
+    "TypeName.setof": "SETOF",
+    "TypeName.pct_type": "%TYPE",
+    "RangeVar.catalogname": "a name with a database",
+    "InsertStmt": "INSERT",
+    "UpdateStmt": "UPDATE",
+    "DeleteStmt": "DELETE",
+    "MergeStmt": "MERGE",
+    "RangeTableFunc": "XMLTABLE",
+    "JsonTable": "JSON_TABLE",
+    "XmlExpr": "an XML expression",
+    "XmlSerialize": "XMLSERIALIZE",
+    "JsonIsPredicate": "IS JSON",
+    "SetToDefault": "DEFAULT",
+    "CurrentOfExpr": "CURRENT OF",
+    "MergeSupportFunc": "MERGE_ACTION",
+}
+
+
+def _construct(name: str) -> str:
+    return _CONSTRUCTS.get(name, f"this construct ({name})")
+
+
+def node(message: Message) -> tuple[str, Message]:
+    """The name and the message inside a Node."""
+    name = message.WhichOneof("node")
+    return (name, getattr(message, name)) if name else ("", message)
+
+
+def unknown(source: Source, message: Message) -> Refused:
+    """A node type nobody reads."""
+    location = getattr(message, "location", None)
+    return source.refusal(_construct(message.DESCRIPTOR.name), location)
+
+
+def strings(source: Source, nodes: Any) -> tuple[str, ...]:
+    """A list of String nodes; anything else among them is refused."""
+    return tuple(_strings(source, nodes))
+
+
+def _strings(source: Source, nodes: Any) -> Iterator[str]:
+    for each in nodes or ():
+        name, value = node(each)
+        if name != "string":
+            raise unknown(source, value)
+        yield value.sval
+
+
+def parse_statements(source: Source) -> tuple[tuple[int, str, Message], ...]:
+    """(character offset at or before the statement, node name, message) of each statement.
+
+    Raises Unparsable with the server's own words, without the token it stumbled over: that may be a literal.
+    """
+    try:
+        result = postgast.parse(source.text)
+    except postgast.PgQueryError as error:
+        raise _syntax_error(source, error) from None
+    except (DecodeError, RecursionError):
+        raise LimitExceeded("statement is nested too deeply") from None
+    return tuple((source.offset(each.stmt_location) or 0, *node(each.stmt)) for each in result.stmts)
+
+
+def _syntax_error(source: Source, error: postgast.PgQueryError) -> StatementError:
+    offset = source.offset(error.cursorpos - 1) if error.cursorpos > 0 else None
+    return Unparsable("syntax error", position=None if offset is None else offset + 1)

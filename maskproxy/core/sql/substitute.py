@@ -1,0 +1,104 @@
+"""Edits of the client's own text: a table of which a scope may see only some columns becomes a derived table of those.
+
+``FROM customers c`` becomes ``FROM (SELECT "id", "name" FROM "public"."customers") c``, so that neither a star, a
+whole row nor a NATURAL join can reach a hidden column. Only the table's name is replaced, where the server's grammar
+says it stands; the alias stays the client's. The edited text is parsed again and must differ by exactly these derived
+tables."""
+
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final
+
+from maskproxy.base.errors import Refused
+from maskproxy.core.catalog import Table
+from maskproxy.core.sql.lex import Token, TokenKind
+from maskproxy.core.sql.oracle import Source, parse_statements
+from maskproxy.core.sql.oracle_queries import read_query
+from maskproxy.core.sql.statement import Splice
+from maskproxy.core.sql.tree import Alias, DerivedItem, Query, TableItem
+
+_NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
+
+
+def apply_splices(text: str, splices: Iterable[Splice]) -> str:
+    """The text with each splice's range replaced. Raises ValueError if two overlap."""
+    parts: list[str] = []
+    end = 0
+    for splice in sorted(splices, key=lambda each: each.start):
+        if splice.start < end:
+            raise ValueError("splices overlap")
+        parts += [text[end : splice.start], splice.replacement]
+        end = splice.end
+    return "".join([*parts, text[end:]])
+
+
+def make_splice(item: TableItem, table: Table, tokens: tuple[Token, ...]) -> Splice:
+    """The edit for one table reference, found by the position of its name among the tokens."""
+    first = next(index for index, token in enumerate(tokens) if token.start == item.position)
+    last = first + 2 if item.schema is not None else first
+    start = tokens[first].start
+    if item.only:
+        if first == 0 or not tokens[first - 1].is_word("only"):
+            raise Refused("ONLY (table) is not supported here, write ONLY table", position=start + 1)
+        start = tokens[first - 1].start
+    _check_name(tokens, first, last, item)
+    end = tokens[last].end
+    if last + 1 < len(tokens) and tokens[last + 1].kind is TokenKind.OPERATOR and tokens[last + 1].value == "*":
+        end = tokens[last + 1].end  # ``table *``, the default spelled out
+    alias = "" if item.alias is not None else f" AS {quoted(item.name)}"
+    return Splice(start, end, derived_table(table, only=item.only) + alias)
+
+
+def derived_table(table: Table, *, only: bool) -> str:
+    """The columns a scope may see of a table, as a derived table. OFFSET 0 keeps the client's predicates behind a row
+    filter."""
+    columns = ", ".join(quoted(column.name) for column in table.visible_columns)
+    source = f"{'ONLY ' if only else ''}{quoted(table.ref.schema)}.{quoted(table.ref.name)}"
+    rows = f" WHERE {table.filter} OFFSET 0" if table.filter else ""
+    return f"(SELECT {columns} FROM {source}{rows})"  # noqa: S608 - names are quoted, the filter is ours
+
+
+def check_edited(query: Query, edited: str, substitutions: dict[int, tuple[TableItem, Table]]) -> None:
+    """Raises Refused unless the edited text parses to the client's tree with the derived tables in it."""
+    source = Source(edited)
+    statements = parse_statements(source)
+    if len(statements) != 1 or statements[0][1] != "select_stmt":
+        raise Refused("this statement cannot be edited safely")
+    if read_query(source, statements[0][2]) != substituted(query, substitutions):
+        raise Refused("this statement cannot be edited safely")
+
+
+def substituted(query: Query, substitutions: dict[int, tuple[TableItem, Table]]) -> Query:
+    """The tree that the edited text must have."""
+    result = _replace(query, substitutions)
+    assert isinstance(result, type(query))
+    return result
+
+
+def _replace(node: Any, substitutions: dict[int, tuple[TableItem, Table]]) -> Any:
+    if isinstance(node, tuple):
+        return tuple(_replace(each, substitutions) for each in node)
+    if isinstance(node, TableItem) and node.position in substitutions:
+        return _derived_item(node, substitutions[node.position][1])
+    if not is_dataclass(node) or isinstance(node, type):
+        return node
+    changed = {each.name: _replace(getattr(node, each.name), substitutions) for each in fields(node)}
+    return replace(node, **changed)
+
+
+def _derived_item(item: TableItem, table: Table) -> DerivedItem:
+    source = Source(derived_table(table, only=item.only))
+    query = read_query(source, parse_statements(source)[0][2])
+    return DerivedItem(query=query, alias=item.alias or Alias(item.name))
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _check_name(tokens: tuple[Token, ...], first: int, last: int, item: TableItem) -> None:
+    """The tokens spell the name that the grammar read there."""
+    names = [item.name] if item.schema is None else [item.schema, item.name]
+    spelled = [token.value for token in tokens[first : last + 1 : 2] if token.kind in _NAME_KINDS]
+    if spelled != names or (item.schema is not None and not tokens[first + 1].is_punctuation(".")):
+        raise Refused("this table reference cannot be edited safely", position=tokens[first].start + 1)

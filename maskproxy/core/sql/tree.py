@@ -1,0 +1,274 @@
+"""A statement that reads, as a tree of our own: what ``oracle`` makes of the server's grammar and ``resolve`` and
+``flows`` walk.
+
+It keeps what decides where a value comes from (names, clauses, nesting) and what must be allowed by name (functions,
+operators, types, settings), and forgets the rest. Equality ignores positions, which are 0-based character offsets
+into the whole text. Literals never show in a ``repr``."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+def _position() -> int | None:
+    return field(default=None, compare=False)
+
+
+class SubqueryKind(StrEnum):
+    SCALAR = "scalar"
+    EXISTS = "exists"
+    ARRAY = "array"
+    ANY = "any"  # also IN
+    ALL = "all"
+
+
+class SetOperator(StrEnum):
+    UNION = "union"
+    INTERSECT = "intersect"
+    EXCEPT = "except"
+
+
+class JoinKind(StrEnum):
+    INNER = "inner"
+    LEFT = "left"
+    RIGHT = "right"
+    FULL = "full"
+
+
+# ---------------------------------------------------------------------------------------------------------- expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``a``, ``t.a`` or ``s.t.a``; may turn out to be a whole row."""
+
+    parts: tuple[str, ...]
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Star:
+    """``*``, ``t.*``, ``s.t.*``."""
+
+    qualifier: tuple[str, ...] = ()
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """``value``: int for integers that may be ordinals, str for strings and booleans, None for the rest."""
+
+    value: str | int | None = field(default=None, repr=False)
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    number: int
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Syntax that computes from its arguments: AND, CASE, ROW, ARRAY[], subscripts, IS NULL ... ``name``: of its
+    output column."""
+
+    name: str
+    args: "tuple[Expression, ...]"
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """``name`` is what pg_operator calls it; ``implied`` are further operators the syntax looks up by name (BETWEEN,
+    IN ...)."""
+
+    schema: str | None
+    names: tuple[str, ...]
+    args: "tuple[Expression, ...]"
+    nullif: bool = False
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRef:
+    """A type's name as written; ``array`` when it has brackets."""
+
+    schema: str | None
+    name: str
+    array: bool = False
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    arg: "Expression"
+    type: TypeRef
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """``operator``: of ``USING op``, as (schema, name)."""
+
+    expression: "Expression"
+    operator: tuple[str | None, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """``OVER w``, ``OVER (w PARTITION BY ...)`` or an entry of WINDOW; ``bounds`` are the frame's offsets."""
+
+    name: str | None = None
+    base: str | None = None
+    partition_by: "tuple[Expression, ...]" = ()
+    order_by: tuple[SortKey, ...] = ()
+    bounds: "tuple[Expression, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A function by its raw name. ``sql_syntax``: EXTRACT, TRIM ... which name pg_catalog's function without the
+    client saying so."""
+
+    schema: str | None
+    name: str
+    args: "tuple[Expression, ...]" = ()
+    order_by: tuple[SortKey, ...] = ()
+    filter: "Expression | None" = None
+    over: Window | None = None
+    star: bool = False
+    sql_syntax: bool = False
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Subquery:
+    """``operators``: those a quantified comparison looks up by name."""
+
+    kind: SubqueryKind
+    query: "Query"
+    test: "Expression | None" = None
+    operators: tuple[tuple[str | None, str], ...] = ()
+    position: int | None = _position()
+
+
+Expression = Column | Star | Constant | Parameter | Operation | Operator | Cast | Call | Subquery
+
+# ----------------------------------------------------------------------------------------------------------------- FROM
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    name: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableItem:
+    schema: str | None
+    name: str
+    only: bool = False
+    alias: Alias | None = None
+    sampled: bool = False
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerivedItem:
+    query: "Query"
+    lateral: bool = False
+    alias: Alias | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """One function in FROM with its column definition list."""
+
+    call: Call
+    columns: tuple[tuple[str, TypeRef], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionItem:
+    """``calls`` are several for ROWS FROM."""
+
+    calls: tuple[FunctionCall, ...]
+    ordinality: bool = False
+    alias: Alias | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinItem:
+    kind: JoinKind
+    left: "FromItem"
+    right: "FromItem"
+    natural: bool = False
+    using: tuple[str, ...] = ()
+    on: Expression | None = None
+    alias: Alias | None = None
+
+
+FromItem = TableItem | DerivedItem | FunctionItem | JoinItem
+
+# -------------------------------------------------------------------------------------------------------------- queries
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One entry of a select list; ``name`` is the alias the client gave."""
+
+    expression: Expression
+    name: str | None = None
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
+class Cte:
+    name: str
+    columns: tuple[str, ...]
+    query: "Query"
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """What any query may have around its body."""
+
+    ctes: tuple[Cte, ...] = ()
+    recursive: bool = False
+    order_by: tuple[SortKey, ...] = ()
+    limit: Expression | None = None
+    offset: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select:
+    """``distinct``: None without, () for DISTINCT, expressions for DISTINCT ON. ``group_by``: grouping sets are
+    flattened."""
+
+    tail: Tail
+    items: tuple[Item, ...]
+    distinct: tuple[Expression, ...] | None = None
+    from_items: tuple[FromItem, ...] = ()
+    where: Expression | None = None
+    group_by: tuple[Expression, ...] = ()
+    having: Expression | None = None
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetOperation:
+    tail: Tail
+    operator: SetOperator
+    all: bool
+    left: "Query"
+    right: "Query"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    tail: Tail
+    rows: tuple[tuple[Expression, ...], ...]
+
+
+Query = Select | SetOperation | Values
