@@ -109,9 +109,6 @@ class Gate:
 
     def send(self, request: Request, frame: bytes) -> None:
         state = self._state
-        if request.kind is Kind.QUERY:  # a simple query destroys the unnamed statement and portal
-            state.statements.remove("")
-            state.portals.remove("")
         if request.kind in (Kind.QUERY, Kind.EXECUTE) and request.plan is not None:
             self._follow_session_commands(request, request.plan)
         if request.kind is Kind.EXECUTE:
@@ -169,10 +166,10 @@ class Gate:
             if command is None:
                 continue
             if command.verb is Verb.DEALLOCATE and command.name is not None:
-                request.changes.append(state.statements.remove(command.name))
+                request.removals.append(state.statements.removal(command.name))
             elif command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
-                request.changes.extend(state.statements.remove_all())
+                request.removals.extend(state.statements.removal_of_all())
             if command.verb is Verb.CLOSE and command.name is not None:
-                request.changes.append(state.portals.remove(command.name))
+                request.removals.append(state.portals.removal(command.name))
             elif command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
-                request.changes.extend(state.portals.remove_all())
+                request.removals.extend(state.portals.removal_of_all())

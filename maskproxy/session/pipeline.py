@@ -15,7 +15,7 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.session.rows import RowMask
-from maskproxy.session.statements import Change, Portal, PreparedStatement
+from maskproxy.session.statements import Change, Portal, PreparedStatement, Removal
 
 
 class Kind(Enum):
@@ -59,6 +59,7 @@ class Request:
     swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
     failure: MaskproxyError | None = None  # the answer, instead of what the server says
     changes: list[Change[PreparedStatement] | Change[Portal]] = field(default_factory=list)
+    removals: list[Removal[PreparedStatement] | Removal[Portal]] = field(default_factory=list)
     # progress of the reply
     index: int = 0  # statement of a Query's text now being answered
     masks: tuple[RowMask | None, ...] | None = None  # of the result now being received; None: forwarded as it is
@@ -74,6 +75,14 @@ class Request:
         """Whether what the server answers is kept from the client."""
         return self.absorb or self.swallowed or self.failure is not None
 
+    @property
+    def void(self) -> bool:
+        """It relies on a statement or portal that the server has turned out never to have made."""
+        portal = self.portal
+        return (self.statement is not None and self.statement.void) or (
+            portal is not None and (portal.void or portal.statement.void)
+        )
+
     def count(self, rows: int) -> None:
         """These rows of the current result are released."""
         self.rows += rows
@@ -86,6 +95,11 @@ class Request:
     def undo(self) -> None:
         for change in reversed(self.changes):
             change.undo()
+
+    def confirm(self) -> None:
+        """The server did it."""
+        for removal in self.removals:
+            removal.apply()
 
 
 class Pipeline:

@@ -10,11 +10,11 @@ reply, and so are the replies of what follows in the same pipeline, as if the se
 from collections.abc import Callable
 
 from maskproxy.base import limits
-from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused
+from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused, UnknownStatement
 from maskproxy.session.actions import CatalogDisagrees, RecordOutcome
 from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
-from maskproxy.session.pipeline import OURS, Durability, Kind, Request
+from maskproxy.session.pipeline import ENDS_WITH_READY, OURS, Durability, Kind, Request
 from maskproxy.session.rows import mask_rows, row_run
 from maskproxy.session.scrub import FORWARDED_PARAMETERS, PINNED_PARAMETERS, scrub
 from maskproxy.session.state import SessionState
@@ -78,6 +78,8 @@ class Replies:
             head = state.pipeline.head
             if offset >= len(data) or (head is not None and head.durability is Durability.PENDING):
                 break
+            if head is not None and head.failure is None and head.void:
+                head.failure = UnknownStatement("the statement or portal was never made: an earlier request failed")
             end = self._take_stream(data, offset) if self._stream else self._take(data, offset, head)
             if end == offset:
                 break
@@ -209,15 +211,14 @@ class Replies:
         head.sqlstate = dict(error.fields).get("C")
         if head.kind is Kind.ABORT:
             state.pipeline.pop()
-        elif head.failure is not None and head.kind is Kind.EXECUTE:
-            self._fail(head)
-        else:
-            if not head.swallowed and head.failure is None:
+        elif head.kind in ENDS_WITH_READY:  # ReadyForQuery is still to come, and with it a failure of ours
+            head.undo()
+            if not head.hidden:
                 state.to_client.append(frame)
-            if head.kind in (Kind.QUERY, Kind.FUNCTION_CALL, Kind.SYNC):
-                head.undo()
-            else:
-                self._skip()
+        else:
+            if not head.swallowed:
+                state.to_client.append(frame if head.failure is None else error_fields(head.failure).encode())
+            self._skip()
 
     def _skip(self) -> None:
         """The server now skips everything up to Sync, and so do we."""
@@ -254,7 +255,11 @@ class Replies:
     # replies in their turn
 
     def _finish(self, head: Request, frame: bytes) -> None:
+        if head.failure is not None:
+            self._fail(head)
+            return
         self._emit(head, frame)
+        head.confirm()
         self._state.pipeline.pop()
 
     def _on_complete(self, head: Request, payload: bytes, frame: bytes) -> None:
@@ -291,8 +296,6 @@ class Replies:
                 head.statement.described = True
         if head.kind is Kind.QUERY:
             self._emit(head, frame)
-        elif head.failure is not None:
-            self._fail(head)
         else:
             self._finish(head, frame)
 
@@ -310,16 +313,18 @@ class Replies:
             self._emit(head, frame)
             head.index += 1
             head.described = False
-        elif head.failure is not None:
-            self._fail(head)
         else:
+            failed = head.failure is not None
             self._finish(head, frame)
-            self._record_outcome(head)
+            if not failed:
+                self._record_outcome(head)
 
     def _on_ready(self, head: Request, payload: bytes, frame: bytes) -> None:
         state = self._state
         state.status = m.ReadyForQuery.decode(payload).status
         state.pipeline.pop()
+        if head.sqlstate is None:
+            head.confirm()
         if head.failure is not None:
             state.to_client.append(error_fields(head.failure).encode())
         if not head.absorb:

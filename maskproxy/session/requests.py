@@ -217,9 +217,9 @@ class Requests:
         message = m.Close.decode(payload)
         request = Request(Kind.CLOSE)
         if message.kind == b"S":
-            request.changes.append(self._state.statements.remove(message.name))
+            request.removals.append(self._state.statements.removal(message.name))
         else:
-            request.changes.append(self._state.portals.remove(message.name))
+            request.removals.append(self._state.portals.removal(message.name))
         self.gate.send(request, frame)
 
     def _on_sync(self, payload: bytes, frame: bytes) -> None:

@@ -1,16 +1,17 @@
 """Prepared statements and portals of one client, with the plans they were allowed under.
 
 The names belong to the server; this is our copy, and it must never say plan A where the server would run statement B.
-A change is made when its message is forwarded and taken back when the server turns out to have skipped it (an error
-earlier in the pipeline), so at each moment the copy is the server's state after all messages that were sent so far.
+
+A name is set when its message is forwarded and taken back when the server turns out to have skipped it (an error
+earlier in the pipeline). Requests that were sent meanwhile and rely on what was taken back are ``void``: the server may
+have run an older statement of that name for them, so their replies are dropped. A name is removed when the server has
+confirmed it; until then our copy holds a name that the server may not have, and the server's error is the answer.
 """
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from maskproxy.core.plan import Plan
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -19,19 +20,24 @@ class PreparedStatement:
 
     plan: Plan
     described: bool = False
+    void: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Portal:
     """``formats``: result format codes as Bind gave them (none: all text; one: for all columns)."""
 
     statement: PreparedStatement
     formats: tuple[int, ...]
     parameters: tuple[bytes | None, ...] = field(repr=False)
+    void: bool = False
+
+
+T = TypeVar("T", PreparedStatement, Portal)
 
 
 class Names(Generic[T]):
-    """A namespace whose changes can be taken back, newest first."""
+    """One namespace."""
 
     def __init__(self) -> None:
         self._items: dict[str, T] = {}
@@ -43,20 +49,20 @@ class Names(Generic[T]):
         return self._items.get(name)
 
     def set(self, name: str, item: T) -> "Change[T]":
-        change = Change(self, name, self._items.get(name))
+        change = Change(self, name, self._items.get(name), item)
         self._items[name] = item
         return change
 
-    def remove(self, name: str) -> "Change[T]":
-        return Change(self, name, self._items.pop(name, None))
+    def removal(self, name: str) -> "Removal[T]":
+        return Removal(self, name, self._items.get(name))
 
-    def remove_all(self) -> "list[Change[T]]":
-        return [self.remove(name) for name in list(self._items)]
+    def removal_of_all(self) -> "list[Removal[T]]":
+        return [self.removal(name) for name in self._items]
 
     def clear(self) -> None:
         self._items.clear()
 
-    def restore(self, name: str, item: T | None) -> None:
+    def put(self, name: str, item: T | None) -> None:
         if item is None:
             self._items.pop(name, None)
         else:
@@ -65,9 +71,26 @@ class Names(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Change(Generic[T]):
+    """A name that was set before the server has confirmed it."""
+
     names: Names[T]
     name: str
     before: T | None
+    after: T
 
     def undo(self) -> None:
-        self.names.restore(self.name, self.before)
+        self.after.void = True
+        self.names.put(self.name, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal(Generic[T]):
+    """A name that goes once the server has confirmed it, unless it was set anew in the meantime."""
+
+    names: Names[T]
+    name: str
+    item: T | None
+
+    def apply(self) -> None:
+        if self.names.get(self.name) is self.item:
+            self.names.put(self.name, None)

@@ -4,43 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from maskproxy.base.refs import Generation, Oid, TableRef
-from maskproxy.core.catalog import Catalog, Column, Table
-from maskproxy.core.plan import Stamp
-from maskproxy.core.policy.compile import compile_rules
-from maskproxy.core.policy.document import RulesDocument
 from maskproxy.session.enforce import Policy
 from tests.support.plays import load_play, run_play
 
 PLAYS = sorted((Path(__file__).parent.parent / "plays" / "postgres").glob("*.play"))
-RULES = Path(__file__).parent.parent / "plays" / "shop.yaml"
-SHOP = {
-    "customers": (1000, "id:23 name:25 email:25 ssn:25 phone:25 dob:1082 notes:3802"),
-    "orders": (1001, "id:23 customer_id:23 total:1700"),
-    "payroll": (1002, "employee_id:23 salary:1700 iban:25"),
-}
-
-
-def shop_catalog() -> Catalog:
-    tables = {}
-    for name, (oid, words) in SHOP.items():
-        columns = tuple(
-            Column(name=word.split(":")[0], type_oid=Oid(int(word.split(":")[1])), attnum=number)
-            for number, word in enumerate(words.split(), 1)
-        )
-        ref = TableRef("public", name)
-        tables[ref] = Table(ref=ref, oid=Oid(oid), columns=columns)
-    return Catalog(generation=Generation(1), tables=tables, schemas=frozenset({"public"}))
-
-
-@pytest.fixture(scope="session")
-def policies() -> dict[str, Policy]:
-    document = RulesDocument.parse(RULES.read_text(), str(RULES))
-    rules = compile_rules([document], shop_catalog(), "shop", lambda label: label.encode().ljust(32), Generation(1))
-    return {
-        name: Policy.of(rules.combine((name,)), Stamp(Generation(number), Generation(1)), ("public",))
-        for number, name in enumerate(rules.scopes, 1)
-    }
 
 
 @pytest.mark.parametrize("mode", ["whole", "bytes", "cuts 1", "cuts 2", "cuts 3"])
