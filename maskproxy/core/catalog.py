@@ -12,7 +12,7 @@ file lists them: some columns, and some rows (``Table.filter``), since they woul
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib.resources import files
@@ -82,14 +82,14 @@ class Table:
 class Catalog:
     """``functions``, ``operators``, ``types``: names that exist outside pg_catalog and information_schema and could
     therefore stand for something else than the built-in of that name. Members of extensions are left out by the
-    loader."""
+    loader. ``cast_types``: types that a user-defined cast turns into another or makes."""
 
     generation: Generation
     tables: Mapping[TableRef, Table]
     functions: frozenset[str] = frozenset()
     operators: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
-    schemas: frozenset[str] = field(default_factory=frozenset)
+    cast_types: frozenset[Oid] = frozenset()
 
     def lookup(self, schema: str | None, name: str, search_path: SearchPath) -> Table | None:
         """The relation the server would read, hidden or not; None when there is none.

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from maskproxy.base.errors import Refused
 from maskproxy.base.refs import ColumnRef, TableRef
 from maskproxy.core.catalog import Catalog, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
@@ -49,6 +50,15 @@ class Findings:
     substitutions: dict[int, tuple[TableItem, Table]] = field(default_factory=dict)
     parameters: int = 0
     session: SessionCommand | None = None
+
+    def check_computable(self, flow: Flow, position: int | None) -> None:
+        """Raises Refused for a column whose type has a user-defined cast: computing with it may call that function."""
+        column = self.catalog.column(flow.direct) if self.catalog.cast_types and flow.direct else None
+        if column is not None and column.type_oid in self.catalog.cast_types:
+            raise Refused(
+                f'computing with column "{column.name}" is not supported: its type has a user-defined cast',
+                position=None if position is None else position + 1,
+            )
 
     def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None) -> None:
         self.uses += [Use(column, kind, position) for column in sorted(sources)]

@@ -172,6 +172,7 @@ class Expressions:
         found = _scope(place).column(column)
         if isinstance(found, WholeRow):
             return self._row(found, column.position)
+        self._findings.check_computable(found.flow, column.position)
         self._findings.use(found.flow.sources, kind, column.position)
         return found.flow
 
@@ -240,6 +241,8 @@ class Expressions:
         test = self.use(subquery.test, place, kind)
         mark = len(self._findings.uses)
         outputs = self._outputs(subquery, place)
+        for output in outputs:
+            self._findings.check_computable(output.flow, output.position)
         self._findings.use_outputs(outputs, kind)
         flow = computed(test, *(output.flow for output in outputs))
         if subquery.kind in (SubqueryKind.SCALAR, SubqueryKind.ARRAY):

@@ -228,6 +228,7 @@ class Relations:
         (buildMergedJoinVar), which is a copy only if no cast to a common type is needed."""
         first, second = _only(left, name), _only(right, name)
         for side in (first, second):
+            self._findings.check_computable(side.flow, None)
             self._findings.use(side.flow.sources, UseKind.JOIN, None)
         direct = second.flow.direct if kind is JoinKind.RIGHT else first.flow.direct
         if kind is JoinKind.FULL or not self._same_type(first.flow.direct, second.flow.direct):

@@ -37,7 +37,7 @@ _SET_ARGS: Final = frozenset({"with_", "this", "expression", "distinct", "order"
 _WRAPPER_ARGS: Final = frozenset({"this", "with_", "alias", "order", "limit", "offset", "joins"})
 _JOIN_ARGS: Final = frozenset({"this", "method", "side", "kind", "on", "using"})
 _TABLE_ARGS: Final = frozenset({"this", "db", "alias", "only", "joins", "ordinality", "sample", "rows_from"})
-_KINDS: Final[Mapping[type[exp.Expression], str]] = {
+_KINDS: Final[Mapping[type[exp.Expr], str]] = {
     exp.Union: "union",
     exp.Intersect: "intersect",
     exp.Except: "except",
@@ -66,14 +66,14 @@ def _refusal(construct: str) -> Refused:
     return Refused(f"this statement is read differently by two parsers ({construct})", hint=_HINT)
 
 
-def _check_args(node: exp.Expression, known: frozenset[str]) -> None:
+def _check_args(node: exp.Expr, known: frozenset[str]) -> None:
     """Every argument that is set is one we look at."""
     for name, value in node.args.items():
         if value and name not in known:
             raise _refusal(f"{node.key}.{name}")
 
 
-def _query(node: exp.Expression) -> QueryFacts:
+def _query(node: exp.Expr) -> QueryFacts:
     match node:
         case exp.Select():
             return _select(node)
@@ -156,7 +156,7 @@ def _joined(one: Slot, other: Slot) -> Slot:
     return slot(one.references + other.references, one.subqueries + other.subqueries)
 
 
-def _ctes(node: exp.Expression) -> tuple[tuple[str, Reference, QueryFacts], ...]:
+def _ctes(node: exp.Expr) -> tuple[tuple[str, Reference, QueryFacts], ...]:
     with_clause = node.args.get("with_")
     if with_clause is None:
         return ()
@@ -170,7 +170,7 @@ def _cte(node: exp.CTE) -> tuple[str, Reference, QueryFacts]:
     return name or "", columns, _query(node.this)
 
 
-def _item(node: exp.Expression) -> tuple[str | None, Slot]:
+def _item(node: exp.Expr) -> tuple[str | None, Slot]:
     if isinstance(node, exp.Alias):
         return _name(node.args["alias"]), _slot([node.this])
     return None, _slot([node])
@@ -179,14 +179,14 @@ def _item(node: exp.Expression) -> tuple[str | None, Slot]:
 # ----------------------------------------------------------------------------------------------------------------- FROM
 
 
-def _leaves(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _leaves(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     reader = _RELATIONS.get(type(node))
     if reader is None:
         raise _refusal(node.key)
     yield from reader(node)
 
 
-def _table(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _table(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     _check_args(node, _TABLE_ARGS)
     alias, columns = _alias(node)
     if node.args.get("rows_from"):
@@ -200,7 +200,7 @@ def _table(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
         yield from _join(join)
 
 
-def _lateral(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _lateral(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     _check_args(node, frozenset({"this", "alias", "ordinality"}))
     alias, columns = _alias(node)
     if isinstance(node.this, exp.Subquery):
@@ -209,7 +209,7 @@ def _lateral(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
         yield RelationFacts((), None, _slot([node.this]), alias, columns)
 
 
-def _derived(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _derived(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     alias, columns = _alias(node)
     if isinstance(node.this, exp.Query | exp.Values):
         yield RelationFacts((), _query(node), None, alias, columns)
@@ -222,11 +222,11 @@ def _derived(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
         yield from _join(join)
 
 
-def _values(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _values(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     yield RelationFacts((), _query(node), None, *_alias(node))
 
 
-def _unnest(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
+def _unnest(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     alias, columns = _alias(node)
     offset = node.args.get("offset")  # WITH ORDINALITY takes the last column's name away
     if isinstance(offset, exp.Identifier):
@@ -234,7 +234,7 @@ def _unnest(node: exp.Expression) -> Iterator[RelationFacts | JoinFacts]:
     yield RelationFacts((), None, _slot(node.expressions), alias, columns)
 
 
-_RELATIONS: Final[Mapping[type, Callable[[exp.Expression], Iterator[RelationFacts | JoinFacts]]]] = {
+_RELATIONS: Final[Mapping[type, Callable[[exp.Expr], Iterator[RelationFacts | JoinFacts]]]] = {
     exp.Table: _table,
     exp.Lateral: _lateral,
     exp.Subquery: _derived,
@@ -255,7 +255,7 @@ def _join(node: exp.Join) -> Iterator[RelationFacts | JoinFacts]:
         yield JoinFacts(side or "inner", method == "natural", using, _slot([on]))
 
 
-def _alias(node: exp.Expression) -> tuple[str | None, Reference]:
+def _alias(node: exp.Expr) -> tuple[str | None, Reference]:
     alias = node.args.get("alias")
     if alias is None:
         return None, ()
@@ -268,7 +268,7 @@ def _alias(node: exp.Expression) -> tuple[str | None, Reference]:
 # ---------------------------------------------------------------------------------------------------------- expressions
 
 
-def _name(node: exp.Expression) -> str:
+def _name(node: exp.Expr) -> str:
     """A name as the server knows it: folded unless quoted."""
     if isinstance(node, exp.Star):
         return "*"
@@ -277,7 +277,7 @@ def _name(node: exp.Expression) -> str:
     return str(node.this) if node.args.get("quoted") else fold(str(node.this))
 
 
-def _slot(nodes: Iterable[exp.Expression | None]) -> Slot:
+def _slot(nodes: Iterable[exp.Expr | None]) -> Slot:
     """All references and subqueries below these nodes, not looking into the subqueries."""
     references: list[Reference] = []
     subqueries: list[QueryFacts] = []

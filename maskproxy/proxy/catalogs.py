@@ -1,0 +1,126 @@
+"""Reads a database's catalog over a control connection.
+
+The statements are fixed, schema-qualified and run in one read-only snapshot under a search path of our own, so
+neither a client's settings nor objects of the database can change what they mean. All relations are read, also those
+nobody may see, because names must resolve as the server resolves them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import asyncpg
+
+from maskproxy.base.refs import Generation, Oid, TableRef
+from maskproxy.core.catalog import SYSTEM_RELATIONS, Catalog, Column, RelationKind, Table
+
+_NOT_SYSTEM: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+
+_RELATIONS: Final = """
+SELECT c.oid, n.nspname, c.relname, c.relkind::text AS relkind
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)'
+"""
+
+# A domain's columns are sent and masked as its base type; domains may stand on domains.
+_COLUMNS: Final = f"""
+WITH RECURSIVE base AS (
+    SELECT oid AS domain, typbasetype AS type, typtypmod AS typmod FROM pg_catalog.pg_type WHERE typtype = 'd'
+    UNION ALL
+    SELECT base.domain, t.typbasetype, t.typtypmod
+    FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.type WHERE t.typtype = 'd'
+), bottom AS (
+    SELECT base.* FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.type WHERE t.typtype <> 'd'
+)
+SELECT a.attrelid, a.attname, a.attnum, a.attnotnull,
+       coalesce(b.type, a.atttypid) AS type_oid,
+       coalesce(b.typmod, a.atttypmod) AS typmod,
+       pg_catalog.format_type(coalesce(b.type, a.atttypid), NULL) AS type_name
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN bottom AS b ON b.domain = a.atttypid
+WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND ({_NOT_SYSTEM} OR (n.nspname || '.' || c.relname) = ANY ($1::text[]))
+ORDER BY a.attrelid, a.attnum
+"""  # noqa: S608 - constants of this module
+
+_CHILDREN: Final = "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits"
+
+# Objects of extensions are left out: they overload built-in names for their own types, as citext does "=", and every
+# comparison of the database would be refused. Who may install an extension is trusted with the whole database.
+_NAMES: Final = f"""
+SELECT DISTINCT p.proname::text AS name
+FROM pg_catalog.pg_proc AS p JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE {_NOT_SYSTEM} AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
+"""  # noqa: S608 - constants of this module
+_FUNCTIONS: Final = _NAMES
+_OPERATORS: Final = (
+    _NAMES.replace("proname", "oprname").replace("pronamespace", "oprnamespace").replace("_proc", "_operator")
+)
+_TYPES: Final = _NAMES.replace("proname", "typname").replace("pronamespace", "typnamespace").replace("_proc", "_type")
+
+_CASTS: Final = f"""
+SELECT unnest(ARRAY[k.castsource, k.casttarget]) AS type
+FROM pg_catalog.pg_cast AS k
+JOIN pg_catalog.pg_proc AS p ON p.oid = k.castfunc
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+WHERE {_NOT_SYSTEM} AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 'pg_catalog.pg_cast'::pg_catalog.regclass AND d.objid = k.oid AND d.deptype = 'e')
+"""  # noqa: S608 - constants of this module
+
+
+async def load_catalog(connection: asyncpg.Connection, generation: Generation) -> Catalog:
+    """Everything analysis needs to know of the database. Raises what asyncpg raises."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        await connection.execute("SET LOCAL search_path = pg_catalog")
+        relations = await connection.fetch(_RELATIONS)
+        columns = await connection.fetch(_COLUMNS, [str(ref) for ref in SYSTEM_RELATIONS])
+        children = await connection.fetch(_CHILDREN)
+        return Catalog(
+            generation=generation,
+            tables=_tables(relations, columns, children),
+            functions=await _names(connection, _FUNCTIONS),
+            operators=await _names(connection, _OPERATORS),
+            types=await _names(connection, _TYPES),
+            cast_types=frozenset(Oid(row["type"]) for row in await connection.fetch(_CASTS)),
+        )
+
+
+async def _names(connection: asyncpg.Connection, statement: str) -> frozenset[str]:
+    return frozenset(row["name"] for row in await connection.fetch(statement))
+
+
+def _tables(
+    relations: Sequence[asyncpg.Record], columns: Sequence[asyncpg.Record], children: Sequence[asyncpg.Record]
+) -> dict[TableRef, Table]:
+    refs = {row["oid"]: TableRef(row["nspname"], row["relname"]) for row in relations}
+    columns_of: dict[int, list[Column]] = {oid: [] for oid in refs}
+    for row in columns:
+        columns_of[row["attrelid"]].append(_column(row))
+    children_of: dict[int, set[TableRef]] = {oid: set() for oid in refs}
+    for row in children:
+        if row["inhparent"] in refs and row["inhrelid"] in refs:  # partitioned indexes are in pg_inherits too
+            children_of[row["inhparent"]].add(refs[row["inhrelid"]])
+    return {
+        refs[row["oid"]]: Table(
+            ref=refs[row["oid"]],
+            oid=Oid(row["oid"]),
+            kind=RelationKind(row["relkind"]),
+            columns=tuple(columns_of[row["oid"]]),
+            children=frozenset(children_of[row["oid"]]),
+        )
+        for row in relations
+    }
+
+
+def _column(row: asyncpg.Record) -> Column:
+    return Column(
+        name=row["attname"],
+        type_oid=Oid(row["type_oid"]),
+        type_name=row["type_name"],
+        typmod=row["typmod"],
+        attnum=row["attnum"],
+        not_null=row["attnotnull"],
+    )
