@@ -31,9 +31,7 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 @given(tables(), st.binary(max_size=8))
-def test_masks_each_value_and_nothing_else(
-    table: Table, before: bytes
-) -> None:
+def test_masks_each_value_and_nothing_else(table: Table, before: bytes) -> None:
     names, rows = table
     data = before + b"".join(DataRow(row).encode() for row in rows)
     end, count = row_run(data, len(before))
@@ -42,9 +40,7 @@ def test_masks_each_value_and_nothing_else(
 
 
 @given(tables(), st.data())
-def test_a_run_ends_at_the_last_complete_row(
-    table: Table, data: st.DataObject
-) -> None:
+def test_a_run_ends_at_the_last_complete_row(table: Table, data: st.DataObject) -> None:
     _, rows = table
     whole = [DataRow(row).encode() for row in rows]
     stream = b"".join(whole)

@@ -113,8 +113,8 @@ requests = st.one_of(
     st.builds(lambda k, n: m.Describe(k, n).encode(), kinds, names),
     st.builds(lambda n: m.Execute(n, 0).encode(), names),
     st.builds(lambda k, n: m.Close(k, n).encode(), kinds, names),
-    st.just(m.Sync().encode()),
 )
+pipelines = st.lists(st.lists(requests, max_size=8), min_size=1, max_size=5)
 
 
 def codes(data: bytes) -> list[bytes]:
@@ -135,17 +135,13 @@ def codes(data: bytes) -> list[bytes]:
     return out
 
 
-def through(policy: Policy, batches: list[list[bytes]], delay: bool) -> bytes:
-    session, server, out, waiting = PostgresSession(policy), Server(), b"", []
+def through(policy: Policy, pipelines: list[list[bytes]], *, at_once: bool) -> bytes:
+    """What the client gets; ``at_once``: everything is sent before the first answer and the first durable record."""
+    session, server, out, waiting = PostgresSession(policy), Server(), bytearray(), list[int]()
 
     def settle() -> None:
-        nonlocal out
         while True:
-            to_server = b"".join(session.take_to_backend())
-            out += b"".join(session.take_to_client())
-            if to_server:
-                session.backend_data(server.answer(to_server))
-                continue
+            out.extend(b"".join(session.take_to_client()))
             actions = session.take_actions()
             for action in actions:
                 match action:
@@ -156,28 +152,42 @@ def through(policy: Policy, batches: list[list[bytes]], delay: bool) -> bytes:
                     case a.CloseSession(error):
                         raise AssertionError(f"the session ended: {error}")
             if not actions:
-                break
+                return
 
-    for batch in batches:
-        session.client_data(b"".join(batch))
-        if not delay:
+    def answer() -> None:
+        settle()
+        while (to_server := b"".join(session.take_to_backend())) or waiting:
+            session.backend_data(server.answer(to_server))
             settle()
             while waiting:
                 session.recorded(waiting.pop(0), durable=True)
                 settle()
-    settle()
-    while waiting:
-        session.recorded(waiting.pop(0), durable=True)
-        settle()
-    return out
+
+    for pipeline in pipelines:
+        session.client_data(b"".join(pipeline) + m.Sync().encode())
+        if at_once:
+            settle()
+        else:
+            answer()
+    answer()
+    return bytes(out)
 
 
-@settings(max_examples=400, deadline=None)
-@given(st.lists(st.lists(requests, min_size=1, max_size=8), min_size=1, max_size=5), st.booleans())
-def test_the_client_gets_what_the_server_said(
-    policies: dict[str, Policy], batches: list[list[bytes]], delay: bool
-) -> None:
-    batches = [*batches, [m.Sync().encode()]]
+@settings(max_examples=300, deadline=None)
+@given(pipelines)
+def test_the_client_gets_what_the_server_said(policies: dict[str, Policy], pipelines: list[list[bytes]]) -> None:
     server = Server()
-    direct = b"".join(server.answer(b"".join(batch)) for batch in batches)
-    assert codes(through(policies["support"], batches, delay)) == codes(direct)
+    direct = b"".join(server.answer(b"".join(pipeline) + m.Sync().encode()) for pipeline in pipelines)
+    assert codes(through(policies["support"], pipelines, at_once=False)) == codes(direct)
+
+
+@settings(max_examples=300, deadline=None)
+@given(pipelines)
+def test_everything_sent_at_once_gets_an_answer_to_every_sync(
+    policies: dict[str, Policy], pipelines: list[list[bytes]]
+) -> None:
+    """Names set behind a failure that is not known yet are refused here and not by the server; the order stays."""
+    got = codes(through(policies["support"], pipelines, at_once=True))
+    queries = sum(message.startswith(b"ready") for message in got)
+    assert queries >= len(pipelines)
+    assert got[-1].startswith(b"ready")
