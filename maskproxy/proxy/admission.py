@@ -120,6 +120,8 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
         return dict(startup.settings)
     parameters: dict[str, str] = {"DateStyle": "ISO, MDY"}
     for name, value in startup.settings.items():
+        if name.lower() == "client_encoding" and _is_utf8(value):
+            continue
         try:
             check_setting(name, value, search_path=policy.search_path)
         except StatementError as error:
@@ -133,3 +135,11 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
         "standard_conforming_strings": "on",
     }
     return {name: value for name, value in parameters.items() if name.lower() not in pins} | pins
+
+
+def _is_utf8(encoding: str) -> bool:
+    """Names compare as the server compares them (clean_encoding_name): asyncpg sends ``'utf-8'`` with its quotes.
+
+    SQL_ASCII, which psql takes from the C locale, converts nothing: such a client gets the UTF-8 that it would get.
+    """
+    return "".join(filter(str.isalnum, encoding.lower())) in ("utf8", "unicode", "sqlascii")
