@@ -86,7 +86,7 @@ def _query(piece: classify.Piece, source: Source, node: str, message: Message, f
         raise Refused("this statement is not supported under a masking scope", position=piece.start + 1)
     query = read_query(source, message)
     outputs = Queries(findings).statement(query)
-    check_agreement(query_facts(query), parse_query(source.text[piece.start : piece.end]))
+    check_agreement(query_facts(query), parse_query(source.text[piece.start : piece.end], piece.tokens))
     splices = tuple(
         substitute.make_splice(item, table, piece.tokens) for _, (item, table) in sorted(findings.substitutions.items())
     )

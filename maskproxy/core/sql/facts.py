@@ -7,7 +7,7 @@ functions, operators and types are taken from the server's grammar alone, since 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 from maskproxy.base.errors import Refused
 from maskproxy.core.sql.tree import (
@@ -36,6 +36,7 @@ from maskproxy.core.sql.tree import (
 )
 
 Reference = tuple[str, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,13 @@ class Slot:
 
 
 def slot(references: Iterable[Reference], subqueries: "Iterable[QueryFacts]") -> Slot:
-    return Slot(tuple(sorted(references)), tuple(sorted(subqueries, key=repr)))
+    return Slot(tuple(sorted(references)), _sorted(subqueries))
+
+
+def _sorted(things: Iterable[T]) -> tuple[T, ...]:
+    """In an order that depends on nothing but what they are."""
+    found = tuple(things)
+    return found if len(found) < 2 else tuple(sorted(found, key=repr))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +143,7 @@ def query_facts(query: Query) -> QueryFacts:
 
 
 def sorted_joins(joins: Iterable[JoinFacts]) -> tuple[JoinFacts, ...]:
-    return tuple(sorted(joins, key=repr))
+    return _sorted(joins)
 
 
 def _slot(expressions: Iterable[Expression]) -> Slot:

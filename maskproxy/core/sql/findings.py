@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from maskproxy.base.errors import Refused
+from maskproxy.base import limits
+from maskproxy.base.errors import LimitExceeded, Refused
 from maskproxy.base.refs import ColumnRef, TableRef
 from maskproxy.core.catalog import Catalog, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
@@ -62,6 +63,8 @@ class Findings:
 
     def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None) -> None:
         self.uses += [Use(column, kind, position) for column in sorted(sources)]
+        if len(self.uses) > limits.MAX_USES:
+            raise LimitExceeded("statement uses too many columns")
 
     def use_outputs(self, outputs: Iterable[Output], kind: UseKind) -> None:
         for output in outputs:

@@ -6,7 +6,8 @@ a column decides which rows there are, their order, their number or an error; ea
 from dataclasses import replace
 from typing import Final, assert_never
 
-from maskproxy.base.errors import AmbiguousColumn, Refused
+from maskproxy.base import limits
+from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused
 from maskproxy.core.sql.findings import Ctes, Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_from import Relations
@@ -76,6 +77,8 @@ class Queries:
         use = self._expressions.use
         use(query.where, inside, UseKind.FILTER)
         outputs = tuple(output for item in query.items for output in self._outputs(item, inside))
+        if len(outputs) > limits.MAX_COLUMNS:
+            raise LimitExceeded(f"target lists can have at most {limits.MAX_COLUMNS} entries")
         for key in query.group_by:
             self._key(key, outputs, inside, UseKind.GROUP)
         use(query.having, inside, UseKind.FILTER)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from maskproxy.base.errors import AmbiguousColumn, Refused, UnknownColumn, UnknownTable
+from maskproxy.base import limits
+from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused, UnknownColumn, UnknownTable
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.catalog import Column as CatalogColumn
 from maskproxy.core.catalog import RelationKind, Table
@@ -87,6 +88,7 @@ class Relations:
         for item in items:
             namespace += self._item(item, namespace, place).namespace
             check_names(namespace)
+            _check_width(namespace)
         return namespace
 
     def _item(self, item: FromItem, siblings: tuple[Relation, ...], place: Place) -> Joined:
@@ -209,6 +211,7 @@ class Relations:
         right = self._item(item.right, siblings + left.namespace, place)
         both = (*left.namespace, *right.namespace)
         check_names(both)
+        _check_width(both)
         if item.on is not None:
             # ON sees the two sides and the levels around, not what stands left of the join (transformJoinOnClause).
             self._expressions.use(item.on, place.inside(Scope(both, place.scope)), UseKind.JOIN)
@@ -239,6 +242,11 @@ class Relations:
         columns = [self._findings.catalog.column(each) for each in (first, second) if each is not None]
         types = {(column.type_oid, column.type_name, column.typmod) for column in columns if column is not None}
         return len(columns) == 2 and len(types) == 1
+
+
+def _check_width(relations: tuple[Relation, ...]) -> None:
+    if sum(len(relation.fields) for relation in relations) > limits.MAX_COLUMNS_IN_SCOPE:
+        raise LimitExceeded("relations in FROM have too many columns")
 
 
 def _base_field(table: Table, column: CatalogColumn) -> Field:

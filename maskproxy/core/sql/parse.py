@@ -4,16 +4,19 @@ It is a second opinion: what it misreads (see ``facts``) or cannot read is refus
 we do not look, in an argument of another name or as a bare identifier; then a reference is missing from the facts and
 they disagree."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, SqlglotError
 
+from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.sql.facts import JoinFacts, QueryFacts, Reference, RelationFacts, Slot, slot, sorted_joins
-from maskproxy.core.sql.lex import fold
+from maskproxy.core.sql.lex import Token, fold
 
 _SELECT_ARGS: Final = frozenset(
     [
@@ -44,8 +47,12 @@ _KINDS: Final[Mapping[type[exp.Expr], str]] = {
 }
 
 
-def parse_query(text: str) -> QueryFacts:
-    """The facts of one query. Raises Refused when sqlglot cannot read it or reads it as something else."""
+def parse_query(text: str, tokens: Sequence[Token]) -> QueryFacts:
+    """The facts of one query, which the tokens are of.
+
+    Raises Refused when sqlglot cannot read it or reads it as something else, LimitExceeded where that would take long.
+    """
+    _check_type_depth(tokens)
     try:
         trees = sqlglot.parse(text, dialect="postgres", error_level=ErrorLevel.RAISE)
         if len(trees) != 1 or trees[0] is None:
@@ -59,7 +66,22 @@ def parse_query(text: str) -> QueryFacts:
         raise Refused("this statement is read by only one of two parsers", hint=_HINT) from None
 
 
+_TYPE_WORDS: Final = frozenset(
+    word.lower() for word, kind in Postgres.Tokenizer.KEYWORDS.items() if kind in Postgres.Parser.TYPE_TOKENS
+)
 _HINT: Final = "Write it in a plainer way: quote names that are key words, avoid rare syntax."
+
+
+def _check_type_depth(tokens: Sequence[Token]) -> None:
+    """``date(date(date(...`` is tried as a type and as a call at each level."""
+    stack: list[bool] = []
+    for before, token in pairwise(tokens):
+        if token.is_punctuation("("):
+            stack.append(before.value in _TYPE_WORDS)
+            if sum(stack) > limits.MAX_TYPE_DEPTH:
+                raise LimitExceeded("statement is nested too deeply", position=token.start + 1)
+        elif token.is_punctuation(")") and stack:
+            stack.pop()
 
 
 def _refusal(construct: str) -> Refused:
