@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import fcntl
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ GRANT_DAYS = 7
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 LABEL = "demo"
-WIDTH = 140  # of what is printed into a file or a log
+WIDTH = 160  # of what is printed into a file or a log
 
 SETTINGS = """\
 # Written by `maskproxy demo` each time it starts.
@@ -57,10 +58,11 @@ workers: 2
 """
 
 INVITATION = """\
-psql "{dsn}" -c 'select * from customers limit 5'
-maskproxy explain -c {file} --scope {scope} 'select ssn from customers'
-maskproxy status -c {file}
-maskproxy grant list -c {file}
+export MASKPROXY_CONFIG={file}
+psql "$({program} dsn {principal} {database})" -c 'select * from customers limit 5'
+{program} explain --scope {scope} 'select ssn from customers'
+{program} grant list
+{program} status
 """
 
 
@@ -74,7 +76,7 @@ def demo(
     port: Annotated[int, typer.Option(help="Where the proxy listens, if it is free.")] = 6543,
 ) -> None:
     """An embedded PostgreSQL with sample data, the proxy before it, and a tour raw beside masked."""
-    directory = (directory or platformdirs.user_data_path("maskproxy") / "demo").absolute()
+    directory = (directory or platformdirs.user_data_path("maskproxy")).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with _only_one(directory), EmbeddedPostgres(directory / "postgres") as server:
@@ -104,7 +106,7 @@ async def _run(server: EmbeddedPostgres, directory: Path, wanted_port: int, *, o
         await raw.close()
         await masked.close()
         if not once:
-            _invite(dsn, settings.file)
+            _invite(settings.file)
             await _wait_for_end(stopping, proxy)
     return problems
 
@@ -185,7 +187,9 @@ async def _admit(settings: Settings) -> Secret[str]:
                 await store.revoke_token(token.id)
         grants = await store.grants(PRINCIPAL, DATABASE)
         if not any(grant.active(now) and SCOPE in grant.scopes for grant in grants):
-            await store.create_grant(PRINCIPAL, DATABASE, [SCOPE], until=until, purpose="a tour of the demo")
+            await store.create_grant(
+                PRINCIPAL, DATABASE, [SCOPE], until=until, purpose="a tour of the demo", approved_by="demo"
+            )
         return (await store.issue_token(PRINCIPAL, until, LABEL)).secret
 
 
@@ -228,12 +232,17 @@ async def _login(dsn: str, proxy: asyncio.subprocess.Process, directory: Path) -
                 except (OSError, asyncpg.PostgresError) as latest:
                     error = latest
                     await asyncio.sleep(0.1)
-    stop(f"the proxy does not answer: {type(error).__name__}", hint=f"its log is {directory / 'log'}")
+    stop(
+        f"the proxy does not let the agent in: {error or type(error).__name__}", hint=f"its log is {directory / 'log'}"
+    )
 
 
-def _invite(dsn: str, file: Path) -> None:
+def _invite(file: Path) -> None:
+    here = Path(sys.executable).with_name("maskproxy")
+    program = "maskproxy" if shutil.which("maskproxy") or not here.exists() else here
+    names = {"file": file, "program": program, "principal": PRINCIPAL, "database": DATABASE, "scope": SCOPE}
     console.print("\n[bold]Now you.[/bold] The proxy runs until Ctrl-C.")
-    for line in INVITATION.format(dsn=dsn, file=file, scope=SCOPE).splitlines():
+    for line in INVITATION.format(**names).splitlines():
         console.print(f"  {line}", soft_wrap=True, markup=False)
 
 

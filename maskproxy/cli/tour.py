@@ -5,6 +5,7 @@ masks: what is printed on the right is what any client gets.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -100,7 +101,10 @@ class Tour:
         arguments = ["explain", "-c", str(self.config), "--scope", SCOPE, sql]
         self.console.print(f"[dim]maskproxy explain --scope {SCOPE} {escape(repr(sql))}[/dim]", highlight=False)
         command = [sys.executable, "-m", "maskproxy", *arguments]
-        done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+        environment = os.environ | {"COLUMNS": str(self.console.width)}
+        done = await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, check=False
+        )
         self.shown.append(done.stdout)
         self.console.print(escape(done.stdout + done.stderr), highlight=False, end="")
         if done.returncode != 0:
