@@ -57,6 +57,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._workers: dict[int, asyncio.subprocess.Process] = {}
         self._recorder: asyncio.subprocess.Process | None = None
+        self._spare: asyncio.subprocess.Process | None = None  # a worker that waits for its number
 
     async def run(self) -> None:
         """Raises AlreadyRunning, ConfigurationError."""
@@ -94,14 +95,13 @@ class Supervisor:
             await self._wait_for_recorder()
             numbers = range(self._settings.workers)
             keepers += [group.create_task(self._keep_worker(number)) for number in numbers]
-            group.create_task(self._announce())
+            keepers.append(group.create_task(self._keep_spare()))
             await self._stopping.wait()
             log.info("draining")
             await _stop(list(self._workers.values()), limits.DRAIN_SECONDS + 5.0)
             for keeper in keepers[1:]:
                 keeper.cancel()
-            if self._recorder is not None:
-                await _stop([self._recorder], 5.0)
+            await _stop([process for process in (self._spare, self._recorder) if process is not None], 5.0)
             keepers[0].cancel()
         log.info("stopped")
 
@@ -118,7 +118,7 @@ class Supervisor:
     async def _wait_for_recorder(self) -> None:
         path = recorder_path(self._settings.run)
         ends = time.monotonic() + 5.0
-        while time.monotonic() < ends and not path.exists():
+        while time.monotonic() < ends and not path.exists():  # noqa: ASYNC110  (another process makes it)
             await asyncio.sleep(0.02)
 
     async def _keep_recorder(self) -> None:
@@ -132,14 +132,33 @@ class Supervisor:
 
     async def _keep_worker(self, number: int) -> None:
         while not self._stopping.is_set():
-            self._workers[number] = await self._start("worker", str(number), str(self._settings.file))
-            await self._watch(f"worker {number}", self._workers[number])
+            process = await self._take_spare()
+            if process.stdin is not None:
+                process.stdin.write(f"{number}\n".encode())
+            self._workers[number] = process
+            await self._watch(f"worker {number}", process)
+
+    async def _take_spare(self) -> asyncio.subprocess.Process:
+        """The spare if there is one. The next is started by ``_keep_spare``."""
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.returncode is None:
+            return spare
+        return await self._start_worker()
+
+    async def _keep_spare(self) -> None:
+        """Once the workers are up: one more that has imported everything, whenever there is none."""
+        await self._announce()
+        while not self._stopping.is_set():
+            if self._spare is None or self._spare.returncode is not None:
+                self._spare = await self._start_worker()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _start_worker(self) -> asyncio.subprocess.Process:
+        return await self._start("worker", str(self._settings.file))
 
     async def _start(self, *command: str) -> asyncio.subprocess.Process:
         arguments = [sys.executable, "-m", "maskproxy.cli.child", *command]
-        return await asyncio.create_subprocess_exec(
-            *arguments, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
-        )
+        return await asyncio.create_subprocess_exec(*arguments, stdin=asyncio.subprocess.PIPE, start_new_session=True)
 
     async def _watch(self, name: str, process: asyncio.subprocess.Process) -> None:
         began = time.monotonic()

@@ -35,6 +35,7 @@ from maskproxy.store.store import watch
 
 _NUMBER_BITS = 20  # sessions one worker can number; the bits above are the worker's
 _SWEEP_SECONDS = 0.25
+_PATIENCE_SECONDS = 2.0  # for databases and the recorder before clients are let in
 _QUIET_SECONDS = 1.0  # between two log lines of one kind
 
 log = structlog.get_logger()
@@ -65,6 +66,7 @@ class Worker:
         self._counter = 0
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
+        self._store_read = asyncio.Event()
         self._started = time.monotonic()
         self._quiet_until: dict[str, float] = {}
         self._accepted = 0
@@ -132,6 +134,7 @@ class Worker:
                 policies.on_change = self._apply_policies
                 tasks.append(group.create_task(policies.run()))
             tasks.append(group.create_task(self._sweep()))
+            await self._wait_until_useful()
             server = await self._listen()
             await self._stopping.wait()
             server.close()
@@ -140,6 +143,15 @@ class Worker:
             self._group = None
             for task in tasks:
                 task.cancel()
+
+    async def _wait_until_useful(self) -> None:
+        """Clients come when their grants are known; a database or recorder that is away does not hold up the others."""
+        await self._store_read.wait()
+        ends = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < ends and not self._stopping.is_set():
+            if self._recorder.connected and all(policies.available for policies in self.databases.values()):
+                return
+            await asyncio.sleep(0.02)
 
     async def _listen(self) -> asyncio.Server:
         address = self.settings.listen.postgres
@@ -163,6 +175,7 @@ class Worker:
     async def _watch_store(self) -> None:
         async for snapshot in watch(self.settings.store):
             self.snapshot = snapshot
+            self._store_read.set()
             self._end_lost_grants()
 
     async def _sweep(self) -> None:
@@ -184,6 +197,8 @@ class Worker:
                 connection.end(SessionEnded(reason, hint="Ask for a new grant."))
             elif principal is None or principal.disabled:
                 connection.end(SessionEnded("the principal was disabled"))
+            elif all(token.id != admission.credential for token in principal.tokens):
+                connection.end(SessionEnded("the token was revoked"))
 
     async def _drain(self) -> None:
         """Let sessions finish what they are doing, then end them."""
