@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 
 from maskproxy.cli.check import check
 from maskproxy.cli.explain import explain
+from maskproxy.cli.init import init
 from maskproxy.store.configuration import create_key
 from tests.support.rules import ROOT
 from tests.support.servers import APP, APP_PASSWORD, Server
 
 app = typer.Typer()
-for command in (check, explain):
+for command in (check, explain, init):
     app.command()(command)
 
 PASSWORD = "SHOP_TEST_PASSWORD"
