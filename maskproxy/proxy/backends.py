@@ -113,7 +113,7 @@ class BackendConnection(asyncio.Protocol):
                 self.early = login.rest()
                 if not self.ready.done():
                     self.ready.set_result(event)
-        if (out := login.data_to_send()) and (self._tls is None or self._tls.established):
+        if (self._tls is None or self._tls.established) and (out := login.data_to_send()):
             self.write([out])
 
     def _flush_tls(self) -> None:
