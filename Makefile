@@ -39,7 +39,7 @@ interpreted: $(READY)
 	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session -m "not server"
 
 bench: $(READY)
-	$(BIN)/python -m benchmarks.pgbench $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 # constraints.txt pins all there is; constraints-dev.txt is what this Makefile installs, a subset of it.
 constraints: $(UV)
