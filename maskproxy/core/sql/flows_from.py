@@ -141,7 +141,7 @@ class Relations:
         if table.is_partly_visible:
             if item.sampled or item.position is None:
                 raise Refused(
-                    f'TABLESAMPLE of "{item.name}" is not supported, since some of its columns are hidden',
+                    f'TABLESAMPLE of "{item.name}" is not supported under a masking scope',
                     position=_shown(item.position),
                 )
             self._findings.substitutions[item.position] = (item, table)

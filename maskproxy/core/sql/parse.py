@@ -37,6 +37,7 @@ _SELECT_ARGS: Final = frozenset(
     ]
 )
 _SET_ARGS: Final = frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"})
+_VALUES_ARGS: Final = frozenset({"with_", "expressions", "alias", "order", "limit", "offset"})
 _WRAPPER_ARGS: Final = frozenset({"this", "with_", "alias", "order", "limit", "offset", "joins"})
 _JOIN_ARGS: Final = frozenset({"this", "method", "side", "kind", "on", "using"})
 _TABLE_ARGS: Final = frozenset({"this", "db", "alias", "only", "joins", "ordinality", "sample", "rows_from"})
@@ -102,8 +103,14 @@ def _query(node: exp.Expr) -> QueryFacts:
         case exp.SetOperation():
             return _set_operation(node)
         case exp.Values():
-            _check_args(node, frozenset({"expressions", "alias"}))
-            return QueryFacts(kind="values", items=tuple((None, _slot([row])) for row in node.expressions))
+            _check_args(node, _VALUES_ARGS)
+            return QueryFacts(
+                kind="values",
+                with_queries=_ctes(node),
+                items=tuple((None, _slot([row])) for row in node.expressions),
+                order_by=_slot([node.args.get("order")]),
+                limit=_slot([node.args.get("limit"), node.args.get("offset")]),
+            )
         case exp.Subquery() if isinstance(node.this, exp.Query | exp.Values):
             return _wrapped(node)
         case _:
@@ -271,7 +278,7 @@ def _join(node: exp.Join) -> Iterator[RelationFacts | JoinFacts]:
     method, side, kind = (str(node.args.get(name) or "").lower() for name in ("method", "side", "kind"))
     using = tuple(_name(each) for each in node.args.get("using") or ())
     if method not in ("", "natural") or kind not in ("", "inner", "outer", "cross"):
-        raise _refusal(f"{method} {side} {kind} join")
+        raise _refusal(" ".join(filter(None, (method, side, kind, "join"))))
     on = node.args.get("on")
     if method or side or kind or using or on:  # else a comma
         yield JoinFacts(side or "inner", method == "natural", using, _slot([on]))

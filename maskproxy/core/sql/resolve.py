@@ -179,8 +179,8 @@ def _is_named(item: Relation, name: tuple[str, ...]) -> bool:
 def _check_qualified(relation: Relation, name: tuple[str, ...], position: int | None) -> None:
     if len(name) > 1 and relation.is_substituted:
         raise Refused(
-            f'table "{name[-1]}" cannot be named with its schema here, since some of its columns are hidden',
-            hint=f"Write {name[-1]}.column, or give the table an alias.",
+            f"{name[0]}.{name[1]} is not supported before a column under a masking scope",
+            hint=f"Write {name[1]}.column, or give the table an alias.",
             position=_shown(position),
         )
 

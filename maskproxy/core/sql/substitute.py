@@ -41,12 +41,15 @@ def make_splice(item: TableItem, table: Table, tokens: tuple[Token, ...]) -> Spl
         if first == 0 or not tokens[first - 1].is_word("only"):
             raise Refused("ONLY (table) is not supported here, write ONLY table", position=start + 1)
         start = tokens[first - 1].start
+    prefix = ""
+    if first > 0 and tokens[first - 1].is_word("table"):  # ``TABLE name`` takes nothing but a name
+        start, prefix = tokens[first - 1].start, "SELECT * FROM "
     _check_name(tokens, first, last, item)
     end = tokens[last].end
     if last + 1 < len(tokens) and tokens[last + 1].kind is TokenKind.OPERATOR and tokens[last + 1].value == "*":
         end = tokens[last + 1].end  # ``table *``, the default spelled out
     alias = "" if item.alias is not None else f" AS {quoted(item.name)}"
-    return Splice(start, end, derived_table(table, only=item.only) + alias)
+    return Splice(start, end, prefix + derived_table(table, only=item.only) + alias)
 
 
 def derived_table(table: Table, *, only: bool) -> str:
