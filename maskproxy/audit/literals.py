@@ -21,6 +21,7 @@ _LINE_COMMENT = r"--[^\n\r]*+"
 _CONTINUED = rf"(?>(?:[ \t\f\v]|{_LINE_COMMENT})*+[\n\r](?:{_SPACE}|{_LINE_COMMENT}(?=[\n\r]))*+)"
 _PLAIN = r"'(?>(?:[^'\\]|''|\\(?!'))*+)'"
 _ESCAPE = r"'(?>(?:[^'\\]|''|\\[\s\S])*+)'"
+_BITS = r"'[^']*+'"  # here two quotes are an end and a beginning
 _NAME_START = r"A-Za-z_\u0080-\U0010ffff"
 _NAME = rf"[{_NAME_START}][{_NAME_START}0-9$]*+"
 _TAG = rf"(?:[{_NAME_START}][{_NAME_START}0-9]*+)?+"
@@ -34,11 +35,12 @@ _TOKEN = re.compile(
     rf"(?P<comment>{_LINE_COMMENT})"
     r"|(?P<block>/\*)"
     rf"|(?P<escape>[eE]{_ESCAPE}(?:{_CONTINUED}{_ESCAPE})*+)"
-    rf"|(?P<plain>(?:[bBxXnN]|[uU]&)?{_PLAIN}(?:{_CONTINUED}{_PLAIN})*+)"
+    rf"|(?P<bits>[bBxX]{_BITS}(?:{_CONTINUED}{_BITS})*+)"
+    rf"|(?P<plain>(?:[uU]&)?{_PLAIN}(?:{_CONTINUED}{_PLAIN})*+)"
     rf"|(?P<dollar>\${_TAG}\$)"
     rf"|(?P<number>{_NUMBER})"
     rf'|(?P<kept>(?:[uU]&)?"(?>(?:[^"]|"")*+)"|{_NAME}|\$[0-9]++(?![{_NAME_START}0-9])'
-    rf"|{_SPACE}++|[,()\[\];:+*/%^<>=~!@#&|`?-]|\.(?![0-9]))"
+    rf"|{_SPACE}++|[,()\[\];:+*/%^<>=~!@#&|`?-]|\.\.|\.(?![0-9]))"
 )
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
