@@ -1,4 +1,4 @@
-"""One error tree. Each class knows its SQLSTATE (PostgreSQL) and errno (MySQL); ``wire`` turns it into bytes in one place.
+"""One error tree. Each class knows its SQLSTATE (PostgreSQL) and errno (MySQL); ``wire`` makes the bytes in one place.
 
     MaskproxyError
       ProtocolError            the peer broke the protocol; the session closes

@@ -70,8 +70,8 @@ class Use:
 class Output:
     """One output column. ``sources``: base columns whose values can reach it (value flow).
 
-    ``direct`` is the one base column this output copies unchanged in every row (or NULL by an outer join); None when the
-    value is computed. A masked column may only be released through ``direct``.
+    ``direct`` is the one base column this output copies unchanged in every row (or NULL by an outer join); None when
+    the value is computed. A masked column may only be released through ``direct``.
     ``name`` is None when the server chooses it (``?column?``, function names) and analysis does not rely on it.
     """
 
