@@ -13,6 +13,10 @@ from tests.support.servers import Server
 REQUIRE_SERVERS = bool(os.environ.get("MASKPROXY_REQUIRE_SERVERS"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-corpus", action="store_true", help="rewrite what the cases of tests/corpus want")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Under ``make test`` a test that needs a server and was skipped has failed."""
