@@ -6,7 +6,7 @@ Every reader returns the same Python values for the same rows, so that drivers a
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -199,16 +199,14 @@ def address(dsn: str) -> dict[str, Any]:
     }
 
 
-READERS: Mapping[str, Reader] = {
+READERS: dict[str, Reader] = {
     "psycopg text": psycopg_text,
     "psycopg simple": psycopg_simple,
     "psycopg binary": psycopg_binary,
     "psycopg prepared": psycopg_prepared,
     "psycopg pipeline": psycopg_pipeline,
     "psycopg stream": psycopg_stream,
-    "psycopg server cursor": psycopg_server_cursor,
     "psycopg2": psycopg2_client,
-    "psycopg2 server cursor": psycopg2_server_cursor,
     "pg8000 dbapi": pg8000_dbapi,
     "pg8000 prepared": pg8000_prepared,
     "asyncpg fetch thrice": _with_asyncpg(_fetch_thrice),
@@ -219,3 +217,8 @@ READERS: Mapping[str, Reader] = {
     "sqlalchemy pg8000": _with_sqlalchemy("pg8000"),
     "sqlalchemy asyncpg": _sqlalchemy_asyncpg,
 }
+SQL_CURSORS: dict[str, Reader] = {
+    "psycopg server cursor": psycopg_server_cursor,
+    "psycopg2 server cursor": psycopg2_server_cursor,
+}
+"""Readers that send DECLARE and FETCH as statements."""

@@ -11,7 +11,7 @@ import asyncpg
 import psycopg
 import pytest
 
-from tests.integration.clients import READERS, asyncpg_connect, psycopg_text
+from tests.integration.clients import READERS, SQL_CURSORS, asyncpg_connect, psycopg_text
 from tests.integration.conftest import Zoo
 
 pytestmark = pytest.mark.server
@@ -62,10 +62,18 @@ def test_clear_columns_are_what_the_database_sent(zoo: Zoo, reader: str) -> None
     assert READERS[reader](zoo.agent, visits) == READERS[reader](zoo.direct, visits)
 
 
-@pytest.mark.parametrize("reader", READERS)
+def test_cursors_declared_in_sql_are_refused(zoo: Zoo) -> None:
+    """DECLARE hides a query in a statement; cursors of the protocol (asyncpg's) do the same without it."""
+    with psycopg.connect(zoo.agent) as connection:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(f"DECLARE reading CURSOR FOR {PEOPLE}")
+        assert connection.execute("SELECT email FROM people WHERE id = 1").fetchone() == (FIRST["email"],)
+
+
+@pytest.mark.parametrize("reader", READERS | SQL_CURSORS)
 def test_unrestricted_sees_what_the_database_sent(zoo: Zoo, reader: str) -> None:
-    statement = "SELECT * FROM people ORDER BY id"
-    assert READERS[reader](zoo.root, statement) == READERS[reader](zoo.direct, statement)
+    read, statement = (READERS | SQL_CURSORS)[reader], "SELECT * FROM people ORDER BY id"
+    assert read(zoo.root, statement) == read(zoo.direct, statement)
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -115,8 +123,9 @@ async def test_asyncpg_cursor_in_steps(zoo: Zoo) -> None:
         async with connection.transaction():
             cursor = await connection.cursor("SELECT id, ssn FROM people WHERE id <> 3 ORDER BY id")
             assert [tuple(row) for row in await cursor.fetch(1)] == [(1, FIRST["ssn"])]
-            assert await cursor.forward(1) == 1
+            assert (await cursor.fetchrow())["id"] == 2
             assert [tuple(row) for row in await cursor.fetch(5)] == [(4, FIRST["ssn"])]
+            assert await cursor.fetch(5) == []
     finally:
         await connection.close()
 

@@ -28,7 +28,7 @@ INSERT INTO people VALUES
      '{"card": "CANARY"}', 'CANARY', '{CANARY,909090}', true, 'CANARY note'),
     (2, 'Zürich', '2024-02-03 04:05:06+00', -2.25, 'CANARY Bob', 'CANARY.bob@example.com', 'CANARY-909090-1234', '+41 CANARY 22',
      '1961-07-17', '1961-07-17 11:12:13+00', 909090.75, 9090902, 909090.5, 9090909091, '90909090-9090-4090-8090-909090909091',
-     '{"card": "CANARY"}', 'CANARY', '{CANARY,NULL}', false, 'CANARY note'),
+     '{"card": "CANARY"}', 'CANARY 2', '{CANARY,NULL}', false, 'CANARY note'),
     (3, 'Ghent', '2024-03-04 05:06:07+00', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
      NULL, NULL, NULL),
     (4, 'Lyon', '2024-04-05 06:07:08+00', 0, 'CANARY Ann', 'CANARY.ann@example.com', 'CANARY-909090-6789', '+33 CANARY 11',

@@ -29,6 +29,7 @@ class Relay:
     port: int
     target: int
     connections: list[Connection] = field(default_factory=list)
+    tasks: set[asyncio.Task[None] | None] = field(default_factory=set)  # the loop itself holds them weakly
 
     def forget(self) -> None:
         """Drop what is recorded, keep relaying."""
@@ -67,6 +68,7 @@ async def _close(server: asyncio.Server) -> None:
 async def _relay(relay: Relay, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
     connection = Connection()
     relay.connections.append(connection)
+    relay.tasks.add(asyncio.current_task())
     try:
         server, to_server = await asyncio.open_connection(HOST, relay.target)
     except OSError:
@@ -81,6 +83,7 @@ async def _relay(relay: Relay, client: asyncio.StreamReader, to_client: asyncio.
     finally:
         to_client.close()
         to_server.close()
+        relay.tasks.discard(asyncio.current_task())
 
 
 async def _pump(

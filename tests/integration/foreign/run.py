@@ -41,13 +41,12 @@ Suite = Callable[[Sources, Endpoint, Path, Sequence[str]], Outcomes]
 
 
 def psycopg2(sources: Sources, endpoint: Endpoint, scratch: Path, only: Sequence[str] = ()) -> Outcomes:
-    """Database ``psycopg2_test``. The replication tests, off by default, run too."""
+    """Database ``psycopg2_test``. Its replication tests stay off, as they are unless a second DSN is given."""
     environment = {
         "PSYCOPG2_TESTDB_HOST": endpoint.host,
         "PSYCOPG2_TESTDB_PORT": str(endpoint.port),
         "PSYCOPG2_TESTDB_USER": endpoint.user,
         "PSYCOPG2_TESTDB_PASSWORD": endpoint.password,
-        "PSYCOPG2_TEST_REPL_DSN": "",  # empty: the same address
     }
     tree = _copy(sources.psycopg2, scratch)
     # Each of its modules has a function `test_suite` for unittest, which pytest would take for a test.
