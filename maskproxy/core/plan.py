@@ -37,7 +37,7 @@ class StatementPlan:
         return self.outputs is not None and any(mask is not None for mask in self.outputs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
     """The whole text of one Query or Parse message. ``transparent``: an unrestricted scope; nothing is looked at,
     and ``statements`` is empty.

@@ -38,10 +38,7 @@ class Journal:
 
     def write(self, record: bytes, done: Callable[[bool], None] | None = None) -> None:
         """Hand over one record; ``done`` hears once whether it is durable."""
-        if done is None:
-            self._recorder.submit(record, _ignore)
-        else:
-            self._recorder.submit(record, lambda index: done(index is not None))
+        self._recorder.submit(record, None if done is None else lambda index: done(index is not None))
 
     def reloaded(self, *, why: str | None) -> None:
         """``why`` says what was wrong with the new files; None when they are in force."""
@@ -194,7 +191,3 @@ def _masks(plan: Plan | None) -> list[ColumnMask]:
     if plan is None:
         return []
     return [mask for statement in plan.statements for mask in statement.outputs or () if mask is not None]
-
-
-def _ignore(index: int | None) -> None:
-    """Records that nothing waits for; the recorder client itself tells of losses."""

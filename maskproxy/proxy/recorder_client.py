@@ -2,8 +2,8 @@
 
 None means: do not act on it. The recorder is gone, it refused, or the deadline passed. A record whose answer was lost
 may still be in the log; that is the harmless side: an intent without an outcome.
-Records submitted in one turn of the event loop leave in one write. There is no timer per record: answers come in
-order, so only the oldest waiting record is looked at.
+Records that somebody waits for and that are submitted in one turn of the event loop leave in one write. There is no
+timer per record: answers come in order, so only the oldest waiting record is looked at.
 """
 
 import asyncio
@@ -16,12 +16,13 @@ from typing import cast
 
 import structlog
 
-from maskproxy.audit.framing import ANSWER, MAX_RECORD, encode_record, take_answers
+from maskproxy.audit.framing import MAX_RECORD, encode_record, take_answers
 from maskproxy.base import limits
 
 Done = Callable[[int | None], None]
 
 RECONNECT_SECONDS = (0.02, 0.5)  # first and longest pause between two attempts
+LEISURE_SECONDS = 0.02  # how long a record that nobody waits for may wait for company
 LOOK_SECONDS = 0.25  # how often the oldest record's age is looked at
 MAX_WAITING = 64 * limits.MiB  # bytes without an answer; beyond, records are refused here
 COMPLAINT_SECONDS = 5.0
@@ -57,8 +58,11 @@ class RecorderClient:
         waiting = 0 if self._line is None else len(self._line.waiting)
         return Statistics(self.connected, waiting, self._recorded, self._refused, self._connections)
 
-    def submit(self, record: bytes, done: Done) -> None:
-        """Never blocks, never raises. ``done`` is called later, from the event loop, exactly once."""
+    def submit(self, record: bytes, done: Done | None = None) -> None:
+        """Never blocks, never raises. ``done`` is called later, from the event loop, exactly once.
+
+        A record that nobody waits for may travel with the next one that somebody waits for: it costs no fsync then.
+        """
         line = self._line
         if line is None or line.lost.is_set() or len(record) > MAX_RECORD or line.waiting_bytes > MAX_WAITING:
             asyncio.get_running_loop().call_soon(self._settle, done, None)
@@ -77,7 +81,7 @@ class RecorderClient:
             except OSError as error:
                 if loop.time() - complained >= COMPLAINT_SECONDS:
                     complained = loop.time()
-                    log.error("no recorder, statements are refused", socket=str(self._path), error=error.strerror)
+                    _complain("no recorder, statements are refused", socket=str(self._path), error=error.strerror)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, RECONNECT_SECONDS[1])
                 continue
@@ -97,33 +101,43 @@ class RecorderClient:
                 async with asyncio.timeout(min(LOOK_SECONDS, self._deadline / 4)):
                     await line.lost.wait()
                 return
-        log.error("recorder does not answer, statements are refused", waiting=len(line.waiting))
+        _complain("recorder does not answer, statements are refused", waiting=len(line.waiting))
 
-    def _settle(self, done: Done, index: int | None) -> None:
+    def _settle(self, done: Done | None, index: int | None) -> None:
         if index is None:
             self._refused += 1
         else:
             self._recorded += 1
-        done(index)
+        if done is not None:
+            done(index)
+
+
+def _complain(event: str, **facts: object) -> None:
+    with contextlib.suppress(OSError):  # our own log may lie on the disk that is full
+        log.error(event, **facts)
 
 
 class _Line(asyncio.Protocol):
     """One connection. ``waiting``: submitted records without an answer, oldest first: (time, size, done)."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settle: Callable[[Done, int | None], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, settle: Callable[[Done | None, int | None], None]) -> None:
         self._loop = loop
         self._settle = settle
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
+        self._flushing = False
         self._incoming = bytearray()
         self._answered = 0
-        self.waiting: deque[tuple[float, int, Done]] = deque()
+        self.waiting: deque[tuple[float, int, Done | None]] = deque()
         self.waiting_bytes = 0
         self.lost = asyncio.Event()
 
-    def send(self, record: bytes, done: Done) -> None:
-        if not self._outgoing:
+    def send(self, record: bytes, done: Done | None) -> None:
+        if done is not None and not self._flushing:
+            self._flushing = True
             self._loop.call_soon(self._flush)
+        elif not self._outgoing and not self._flushing:
+            self._loop.call_later(LEISURE_SECONDS, self._flush)
         self._outgoing.append(encode_record(record))
         self.waiting.append((self._loop.time(), len(record), done))
         self.waiting_bytes += len(record)
@@ -155,8 +169,8 @@ class _Line(asyncio.Protocol):
         for count, last_index in take_answers(self._incoming):
             covered = count - self._answered
             if not 0 < covered <= len(self.waiting):
-                log.error("recorder answers what was not asked", answer_bytes=ANSWER.size)
                 self.abort()
+                _complain("recorder answers what was not asked", count=count)
                 return
             self._answered = count
             for behind in range(covered - 1, -1, -1):
@@ -166,5 +180,6 @@ class _Line(asyncio.Protocol):
 
     def _flush(self) -> None:
         outgoing, self._outgoing = self._outgoing, []
-        if self._transport is not None:
+        self._flushing = False
+        if outgoing and self._transport is not None:
             self._transport.write(b"".join(outgoing))

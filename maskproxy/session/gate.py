@@ -99,8 +99,7 @@ class Gate:
                 # the words by which drivers know that they must prepare again
                 self.refuse(UnsupportedFeature("cached plan must not change result type"), extended=True)
             else:
-                statement.plan = result
-                statement.described = False
+                statement.replan(result)
                 then()
 
         self.with_plan(statement.plan.text, replanned)

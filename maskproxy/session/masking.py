@@ -7,6 +7,9 @@ from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.session.rows import RowMask
 from maskproxy.wire.postgres.values import masker
 
+RowMasks = tuple[RowMask | None, ...]
+"""One function per output column; None where the value is released as it is."""
+
 
 def null(value: bytes) -> bytes | None:
     """The mask ``null``, and the answer of every mask to a type or format it does not understand."""
@@ -20,7 +23,7 @@ def row_mask(mask: ColumnMask, format_code: int) -> RowMask:
     return masker(mask.type, format_code, mask.apply)
 
 
-def row_masks(outputs: Sequence[ColumnMask | None], formats: tuple[int, ...]) -> tuple[RowMask | None, ...] | None:
+def row_masks(outputs: Sequence[ColumnMask | None], formats: tuple[int, ...]) -> RowMasks | None:
     """One function per output column, or None when nothing is masked.
 
     ``formats`` are result format codes as in Bind: none means text for all, one stands for all columns. Any other

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
-from maskproxy.session.rows import RowMask
+from maskproxy.session.masking import RowMasks
 from maskproxy.session.statements import Change, Portal, PreparedStatement, Removal
 
 
@@ -62,7 +62,7 @@ class Request:
     removals: list[Removal[PreparedStatement] | Removal[Portal]] = field(default_factory=list)
     # progress of the reply
     index: int = 0  # statement of a Query's text now being answered
-    masks: tuple[RowMask | None, ...] | None = None  # of the result now being received; None: forwarded as it is
+    masks: RowMasks | None = None  # of the result now being received; None: forwarded as it is
     described: bool = False  # the RowDescription of the result now being received has come
     rows: int = 0
     masked: dict[ColumnRef, int] = field(default_factory=dict)  # released rows per masked column

@@ -17,7 +17,6 @@ from maskproxy.base.errors import (
 )
 from maskproxy.core.plan import Plan
 from maskproxy.session.gate import Gate
-from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import Kind, Request
 from maskproxy.session.state import SessionState
 from maskproxy.session.statements import Portal, PreparedStatement
@@ -203,10 +202,8 @@ class Requests:
         portal: Portal = found
 
         def fresh() -> None:
-            plan = portal.statement.plan
-            request = Request(Kind.EXECUTE, plan=plan, portal=portal)
-            outputs = plan.statements[0].outputs if plan.statements else None
-            request.masks = None if outputs is None else row_masks(outputs, portal.formats)
+            request = Request(Kind.EXECUTE, plan=portal.statement.plan, portal=portal)
+            request.masks = portal.statement.masks(portal.formats)
             self.gate.record_and_send(request, frame, portal.parameters)
 
         self.gate.with_fresh(portal.statement, fresh)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from maskproxy.core.plan import Plan
+from maskproxy.session.masking import RowMasks, row_masks
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +22,20 @@ class PreparedStatement:
     plan: Plan
     described: bool = False
     void: bool = False
+    _masks: dict[tuple[int, ...], RowMasks | None] = field(default_factory=dict)  # by result formats
+
+    def replan(self, plan: Plan) -> None:
+        """The same statement, decided anew."""
+        self.plan = plan
+        self.described = False
+        self._masks.clear()
+
+    def masks(self, formats: tuple[int, ...]) -> RowMasks | None:
+        """What to do with its rows, in these formats; None when they are forwarded as they are."""
+        if formats not in self._masks:
+            outputs = self.plan.statements[0].outputs if self.plan.statements else None
+            self._masks[formats] = None if outputs is None else row_masks(outputs, formats)
+        return self._masks[formats]
 
 
 @dataclass(slots=True, eq=False)
