@@ -97,7 +97,8 @@ class Recorder:
             self._schedule_retry()
             return
         if kind is RecordType.AUDIT_RESUME:
-            log.warning("audit log is written again", refused=self._refused)
+            with contextlib.suppress(OSError):
+                log.warning("audit log is written again", refused=self._refused)
         self._refused = 0
         self._pause = RETRY_SECONDS[0]
 
@@ -109,7 +110,10 @@ class Recorder:
         now = time.monotonic()
         if now - self._complained >= COMPLAINT_SECONDS:
             self._complained = now
-            log.error("audit log cannot be written, statements are refused", error=error.strerror, file=error.filename)
+            with contextlib.suppress(OSError):  # our own log may lie on the same full disk
+                log.error(
+                    "audit log cannot be written, statements are refused", error=error.strerror, file=error.filename
+                )
 
 
 class _Connection(asyncio.Protocol):
@@ -138,9 +142,10 @@ class _Connection(asyncio.Protocol):
             for record in batch:
                 check_record(record)
         except FramingError as error:
-            log.error("worker cut off", error=str(error))
             self._transport.abort()
             self._transport = None
+            with contextlib.suppress(OSError):
+                log.error("worker cut off", error=str(error))
             return
         if batch:
             self._recorder.submit(self, batch)
