@@ -364,6 +364,16 @@ async def test_without_a_recorder_every_record_is_refused_soon(tmp_path: Path) -
         assert not client.line.connected
 
 
+async def test_records_that_nobody_waits_for_are_recorded_in_their_order(recorder: RecorderProcess) -> None:
+    async with connected(recorder.socket) as client:
+        await client.wait_connected()
+        client.line.submit(b'{"n":1000}')
+        assert await client.submit() == 2
+        client.line.submit(b'{"n":1001}')
+        await client.wait(lambda: client.line.statistics().recorded == 3, seconds=1.0)
+    assert recorder.numbers() == {1000: 1, 0: 2, 1001: 3}
+
+
 async def test_an_oversize_record_is_refused_here(recorder: RecorderProcess) -> None:
     async with connected(recorder.socket) as client:
         await client.wait_connected()
