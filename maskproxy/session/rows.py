@@ -2,6 +2,9 @@
 
 A DataRow is ``'D' int32 length, int16 columns, then per column int32 length (-1: NULL) and that many bytes``
 ("Message Formats", protocol chapter). Pure-Python mode: the file is valid Python and gives the same bytes interpreted.
+
+A 32-bit number is put together in ``length`` from its first byte on: the shift of a single byte is done in C's int,
+whose sign bit a length of -1 would reach.
 """
 
 from collections.abc import Callable
@@ -29,7 +32,8 @@ def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
     length: cython.Py_ssize_t
     rows: cython.Py_ssize_t = 0
     while offset + 5 <= size and view[offset] == _DATA_ROW:
-        length = (view[offset + 1] << 24) | (view[offset + 2] << 16) | (view[offset + 3] << 8) | view[offset + 4]
+        length = view[offset + 1]
+        length = (length << 24) | (view[offset + 2] << 16) | (view[offset + 3] << 8) | view[offset + 4]
         if length < 6 or length > 0x7FFFFFFF:
             raise ProtocolError("invalid length of a DataRow message")
         if offset + 1 + length > size:
@@ -63,7 +67,8 @@ def _mask_row(
     columns: cython.Py_ssize_t = len(masks)
     length: cython.Py_ssize_t
     column: cython.Py_ssize_t
-    length = (view[start + 1] << 24) | (view[start + 2] << 16) | (view[start + 3] << 8) | view[start + 4]
+    length = view[start + 1]
+    length = (length << 24) | (view[start + 2] << 16) | (view[start + 3] << 8) | view[start + 4]
     end: cython.Py_ssize_t = start + 1 + length
     if end > limit or ((view[start + 5] << 8) | view[start + 6]) != columns:
         raise ProtocolError("a row does not have the columns of its plan")
@@ -73,7 +78,8 @@ def _mask_row(
     for column in range(columns):
         if offset + 4 > end:
             raise ProtocolError("a row is shorter than its columns")
-        length = (view[offset] << 24) | (view[offset + 1] << 16) | (view[offset + 2] << 8) | view[offset + 3]
+        length = view[offset]
+        length = (length << 24) | (view[offset + 1] << 16) | (view[offset + 2] << 8) | view[offset + 3]
         offset += 4
         if length == 0xFFFFFFFF:
             continue
