@@ -18,7 +18,7 @@ MAX_USES = 100_000  # places where a column is used in one statement
 MAX_IDENTIFIER = 63  # NAMEDATALEN - 1; the server truncates longer names, so two could become one
 MAX_MASKED_ROW = 16 * MiB  # a row with masked values is held whole
 MAX_STATEMENTS_PER_SESSION = 10_000  # named prepared statements and portals one client may hold
-MAX_PIPELINE = 100_000  # requests in flight before the client is no longer read
+MAX_PIPELINE = 10_000  # requests in flight (about 1 KiB each) before the client is no longer read
 
 HIGH_WATER = 256 * KiB  # bytes waiting for a peer before the other side is no longer read
 READ_SIZE = 256 * KiB
