@@ -99,7 +99,8 @@ def _check_args(node: exp.Expr, known: frozenset[str]) -> None:
 def _query(node: exp.Expr) -> QueryFacts:
     match node:
         case exp.Select():
-            return _select(node)
+            values = _bare_values(node)
+            return _select(node) if values is None else _query(values)
         case exp.SetOperation():
             return _set_operation(node)
         case exp.Values():
@@ -115,6 +116,16 @@ def _query(node: exp.Expr) -> QueryFacts:
             return _wrapped(node)
         case _:
             raise _refusal(node.key)
+
+
+def _bare_values(node: exp.Select) -> exp.Values | None:
+    """VALUES where sqlglot wraps it as SELECT * FROM (VALUES ...) AS _values."""
+    from_item = node.args.get("from_")
+    values = None if from_item is None else from_item.this
+    if not isinstance(values, exp.Values) or values.alias != "_values" or not node.is_star:
+        return None
+    _check_args(node, frozenset({"expressions", "from_"}))
+    return values
 
 
 def _select(node: exp.Select) -> QueryFacts:
@@ -322,7 +333,7 @@ def _slot(nodes: Iterable[exp.Expr | None]) -> Slot:
                     references.append(("*",))
             case exp.Parameter():
                 references.append(("$", node.name))
-            case exp.Select() | exp.SetOperation() | exp.Subquery():
+            case exp.Select() | exp.SetOperation() | exp.Subquery() | exp.Values():
                 subqueries.append(_query(node))
             case exp.Command():
                 raise _refusal("command")

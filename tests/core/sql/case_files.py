@@ -7,8 +7,8 @@
       outputs: [x = customers.ssn, upper < customers.name]     # copied unchanged; computed from
       uses: [filter customers.id, expression customers.name]
 
-or ``want: {refused: "42501", says: ...}``. A text of several statements wants a list. ``python -m tests.core.sql.case_files``
-rewrites every ``want``; read the diff before you keep it.
+or ``want: {refused: "42501", says: ...}``. A text of several statements wants a list.
+``python -m tests.core.sql.case_files`` rewrites every ``want``; read the diff before you keep it.
 """
 
 from collections.abc import Iterator

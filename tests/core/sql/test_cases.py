@@ -2,14 +2,16 @@
 
 import pytest
 
-from maskproxy.base.errors import StatementError
 from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.statement import Analysis, StatementKind
-from tests.core.sql.case_files import Case, Located, load, result
+from maskproxy.core.sql.statement import Analysis
+from tests.core.sql.case_files import Case, Located, Want, load, result
 from tests.core.sql.catalogs import shop
 
 CASES = load()
-READING = [each for each in CASES if not isinstance(each.case.want, list) and each.case.want.outputs]
+READING = [each for each in CASES if isinstance(each.case.want, Want) and each.case.want.outputs]
+NESTABLE = [  # sqlglot cannot read an ordered VALUES inside anything
+    each for each in READING if "set_config" not in each.case.sql and not each.case.sql.startswith("VALUES (1")
+]
 
 
 def parametrize(cases: list[Located]) -> pytest.MarkDecorator:
@@ -25,45 +27,21 @@ def test_case(case: Case) -> None:
     assert result(case.sql, shop(case.scope)) == case.want
 
 
-@parametrize(READING)
-def test_a_derived_table_changes_nothing(case: Case) -> None:
-    """What ``SELECT * FROM (...) q`` outputs comes from the same columns; it uses at least the same."""
-    plain, wrapped = _both(case, "SELECT * FROM ({}) AS q")
-    assert [(each.name, each.sources, each.direct) for each in wrapped.outputs] == [
-        (each.name, each.sources, each.direct) for each in plain.outputs
-    ]
-    assert _uses(plain) == _uses(wrapped)
-
-
-@parametrize(READING)
-def test_a_cte_changes_nothing(case: Case) -> None:
-    plain, wrapped = _both(case, "WITH q AS ({}) SELECT * FROM q")
-    assert [(each.sources, each.direct) for each in wrapped.outputs] == [
-        (each.sources, each.direct) for each in plain.outputs
-    ]
-    assert _uses(plain) == _uses(wrapped)
-
-
-@parametrize(READING)
-def test_a_union_with_itself_changes_nothing(case: Case) -> None:
-    plain, wrapped = _both(case, "({0}) UNION ALL ({0})")
-    assert [(each.sources, each.direct) for each in wrapped.outputs] == [
-        (each.sources, each.direct) for each in plain.outputs
-    ]
-    assert _uses(plain) == _uses(wrapped)
-
-
-def _both(case: Case, detour: str) -> tuple[Analysis, Analysis]:
+@parametrize(NESTABLE)
+@pytest.mark.parametrize(
+    "detour", ["SELECT * FROM ({}) AS q", "WITH q AS ({}) SELECT * FROM q", "({0}) UNION ALL ({0})"]
+)
+def test_no_detour_changes_what_is_read(case: Case, detour: str) -> None:
+    """Sources, copies and uses are the same inside a derived table, a CTE, and a union with itself."""
     catalog = shop(case.scope)
     (plain,) = analyse(case.sql, catalog)
-    if plain.kind is not StatementKind.SELECT or plain.session is not None:
-        pytest.skip("not a query that may stand in another")
-    text = case.sql[plain.start : plain.end]
-    try:
-        (wrapped,) = analyse(detour.format(text), catalog)
-    except StatementError as error:
-        pytest.skip(f"refused inside another query: {error.message}")
-    return plain, wrapped
+    (wrapped,) = analyse(detour.format(case.sql[plain.start : plain.end]), catalog)
+    assert _flows(wrapped) == _flows(plain)
+    assert _uses(wrapped) == _uses(plain)
+
+
+def _flows(analysis: Analysis) -> list[tuple[object, object]]:
+    return [(each.sources, each.direct) for each in analysis.outputs]
 
 
 def _uses(analysis: Analysis) -> set[tuple[object, object]]:
