@@ -146,6 +146,9 @@ def works(proxy: Proxy) -> bool:
 
 
 def memory(proxy: Proxy) -> int:
-    """Resident bytes of the proxy's processes."""
-    processes = psutil.Process(proxy.process.pid).children(recursive=True)
-    return sum(process.memory_info().rss for process in processes)
+    """Resident bytes of the worker, the process that listens."""
+    for process in psutil.Process(proxy.process.pid).children(recursive=True):
+        listening = {c.laddr.port for c in process.net_connections("tcp") if c.status == psutil.CONN_LISTEN}
+        if proxy.direct_port in listening:
+            return int(process.memory_info().rss)
+    raise AssertionError("no worker listens")

@@ -20,16 +20,38 @@ pytestmark = pytest.mark.server
 BACK_SECONDS = 2.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own(postgres18: Server, shop18: str) -> Iterator[Proxy]:
     """A proxy to be hurt."""
     with run_proxy(postgres18, shop18, workers=2) as proxy:
         yield proxy
 
 
-def processes(proxy: Proxy, role: str) -> list[psutil.Process]:
+@pytest.fixture
+def doomed(postgres18: Server, shop18: str) -> Iterator[Proxy]:
+    """A proxy to be ended."""
+    with run_proxy(postgres18, shop18) as proxy:
+        yield proxy
+
+
+def recorder_of(proxy: Proxy) -> psutil.Process:
     children = psutil.Process(proxy.process.pid).children(recursive=True)
-    return [child for child in children if role in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE]
+    (recorder,) = [c for c in children if "recorder" in c.cmdline() and c.status() != psutil.STATUS_ZOMBIE]
+    return recorder
+
+
+def workers_of(proxy: Proxy) -> list[psutil.Process]:
+    """The processes that listen; a spare one does not yet."""
+    children = psutil.Process(proxy.process.pid).children(recursive=True)
+    return [child for child in children if proxy.direct_port in _listening(child)]
+
+
+def _listening(process: psutil.Process) -> set[int]:
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return set()
+    return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
 def connect(proxy: Proxy) -> psycopg.Connection:
@@ -46,7 +68,7 @@ def owner(connection: psycopg.Connection, workers: list[psutil.Process]) -> psut
 def test_recorder_killed(own: Proxy) -> None:
     with connect(own) as session:
         assert session.execute(READ).fetchone() == (MASKED_SSN,)
-        (recorder,) = processes(own, "recorder")
+        recorder = recorder_of(own)
         recorder.kill()
         deadline = time.monotonic() + 10
         while True:
@@ -56,14 +78,14 @@ def test_recorder_killed(own: Proxy) -> None:
                 assert time.monotonic() < deadline
             else:
                 break
-        assert [process.pid for process in processes(own, "recorder")] != [recorder.pid]
+        assert recorder_of(own).pid != recorder.pid
 
 
 def test_no_record_no_result(own: Proxy) -> None:
     """A recorder that hangs: statements are refused until it goes on."""
     with connect(own) as session:
         assert session.execute(READ).fetchone() == (MASKED_SSN,)
-        (recorder,) = processes(own, "recorder")
+        recorder = recorder_of(own)
         recorder.suspend()
         try:
             with pytest.raises(psycopg.errors.IoError):
@@ -82,7 +104,7 @@ def test_no_record_no_result(own: Proxy) -> None:
 
 
 def test_worker_killed(own: Proxy) -> None:
-    workers = processes(own, "worker")
+    workers = workers_of(own)
     assert len(workers) == 2
     sessions = [connect(own) for _ in range(16)]
     owners = [owner(session, workers) for session in sessions]
@@ -91,45 +113,18 @@ def test_worker_killed(own: Proxy) -> None:
     assert others, "the kernel gave every session to one worker"
     killed = time.monotonic()
     victim.kill()
-    while len(processes(own, "worker")) < 2 or not accepts(own, 16):
+    while len(workers_of(own)) < 2:
         for session in others:
             assert session.execute(READ).fetchone() == (MASKED_SSN,)
         assert time.monotonic() - killed < BACK_SECONDS
-    for session in others:
+    fresh = [connect(own) for _ in range(16)]
+    assert {owner(session, workers_of(own)) for session in fresh} == set(workers_of(own))
+    for session in (*others, *fresh):
         assert session.execute(READ).fetchone() == (MASKED_SSN,)
     with pytest.raises(psycopg.OperationalError):
         sessions[0].execute(READ)
-    for session in sessions:
+    for session in (*sessions, *fresh):
         session.close()
-
-
-def accepts(proxy: Proxy, times: int) -> bool:
-    """Whether so many logins in a row succeed: some of them come to the new worker."""
-    try:
-        for _ in range(times):
-            connect(proxy).close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-def test_sigterm_drains(own: Proxy) -> None:
-    """A running statement ends as it would, an idle session is told, nobody new comes in."""
-    slow = f"SELECT count(*) FROM {', '.join(f'orders AS o{n}' for n in range(6))}"
-    answers: list[object] = []
-    with connect(own) as busy, connect(own) as idle:
-        thread = threading.Thread(target=lambda: answers.append(busy.execute(slow).fetchone()))
-        thread.start()
-        time.sleep(0.3)
-        own.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        with pytest.raises(psycopg.OperationalError):
-            connect(own)
-        with pytest.raises(psycopg.errors.AdminShutdown):
-            idle.execute("SELECT 1")
-        thread.join(30)
-        assert answers == [(20**6,)]
-    assert own.process.wait(10) == 0
 
 
 def test_sighup_with_bad_rules_changes_nothing(own: Proxy) -> None:
@@ -147,9 +142,28 @@ def test_sighup_with_bad_rules_changes_nothing(own: Proxy) -> None:
             time.sleep(0.05)
 
 
-def test_no_process_outlives_the_supervisor(own: Proxy) -> None:
-    children = psutil.Process(own.process.pid).children(recursive=True)
-    os.kill(own.process.pid, signal.SIGKILL)
+def test_sigterm_drains(doomed: Proxy) -> None:
+    """A running statement ends as it would, an idle session is told, nobody new comes in."""
+    slow = f"SELECT count(*) FROM {', '.join(f'orders AS o{n}' for n in range(6))}"
+    answers: list[object] = []
+    with connect(doomed) as busy, connect(doomed) as idle:
+        thread = threading.Thread(target=lambda: answers.append(busy.execute(slow).fetchone()))
+        thread.start()
+        time.sleep(0.3)
+        doomed.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        with pytest.raises(psycopg.OperationalError):
+            connect(doomed)
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            idle.execute("SELECT 1")
+        thread.join(30)
+        assert answers == [(20**6,)]
+    assert doomed.process.wait(10) == 0
+
+
+def test_no_process_outlives_the_supervisor(doomed: Proxy) -> None:
+    children = psutil.Process(doomed.process.pid).children(recursive=True)
+    os.kill(doomed.process.pid, signal.SIGKILL)
     gone, alive = psutil.wait_procs(children, timeout=40)
     assert not alive
     assert len(gone) == len(children)
