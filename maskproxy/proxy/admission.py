@@ -9,7 +9,7 @@ from maskproxy.core.sql.settings import check_setting, is_readable
 from maskproxy.identity.access import choose_grant, token_valid
 from maskproxy.proxy.policies import DatabasePolicies
 from maskproxy.session.enforce import Policy
-from maskproxy.store.snapshot import Grant, Snapshot
+from maskproxy.store.snapshot import Grant, Snapshot, TokenEntry
 from maskproxy.wire.postgres.startup import parse_options
 
 _OURS = "maskproxy."
@@ -80,14 +80,20 @@ def read_startup(parameters: Mapping[str, str]) -> Startup:
 
 
 def admit(
-    startup: Startup, snapshot: Snapshot, matched: int, databases: Mapping[str, DatabasePolicies], now: datetime
+    startup: Startup,
+    token: TokenEntry,
+    snapshot: Snapshot,
+    databases: Mapping[str, DatabasePolicies],
+    now: datetime,
 ) -> Admission:
-    """The grant for an authenticated principal.
+    """The grant for a principal that has proven to hold ``token``; the snapshot may be newer than the one it was in.
 
-    Raises AuthenticationFailed (token expired), NoGrant, UnknownDatabase, BackendUnavailable, StartupRefused.
+    Raises AuthenticationFailed (token expired or revoked meanwhile), NoGrant, UnknownDatabase, BackendUnavailable,
+    StartupRefused.
     """
-    entry = snapshot.principals[startup.user]
-    token = entry.tokens[matched]
+    entry = snapshot.principals.get(startup.user)
+    if entry is None or entry.disabled or token not in entry.tokens:
+        raise AuthenticationFailed(f'password authentication failed for user "{startup.user}"')
     if not token_valid(token, now):
         raise AuthenticationFailed(
             f'the token of "{startup.user}" has expired', hint="Ask for a new one: maskproxy dsn issues it."

@@ -4,13 +4,13 @@ import asyncio
 import secrets
 import ssl
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
 
 from maskproxy.base import limits
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError
 from maskproxy.base.secret import Secret
 from maskproxy.core.settings import Database
-from maskproxy.proxy.tls import TlsPipe, database_context
+from maskproxy.proxy.link import Link
+from maskproxy.proxy.tls import database_context
 from maskproxy.wire.postgres.backend import BackendLogin, BackendReady, TlsAccepted, TlsRefused
 from maskproxy.wire.postgres.startup import CancelRequest, SSLRequest
 
@@ -26,8 +26,7 @@ class BackendConnection(asyncio.Protocol):
         self._login: BackendLogin | None = login
         self._context = context
         self._hostname = hostname
-        self._tls: TlsPipe | None = None
-        self._transport: asyncio.Transport | None = None
+        self._link = Link()
         self.ready: asyncio.Future[BackendReady] = asyncio.get_running_loop().create_future()
         self.early = b""  # what the server sent right behind its login
         self.write_paused = False
@@ -38,16 +37,13 @@ class BackendConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=limits.HIGH_WATER)
+        self._link.attach(transport)
         if self._login is not None:
-            self._transport.write(self._login.start())
+            self._link.write([self._login.start()])
 
     def data_received(self, data: bytes) -> None:
         try:
-            if self._tls is not None:
-                data = self._tls.receive(data)
-                self._flush_tls()
+            data = self._link.receive(data)
             if self._login is not None:
                 self._log_in(self._login, data)
             elif data:
@@ -71,40 +67,25 @@ class BackendConnection(asyncio.Protocol):
     # use
 
     def write(self, chunks: Iterable[bytes]) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._tls is None:
-            self._transport.writelines(chunks)
-        else:
-            self._tls.send(b"".join(chunks))
-            self._flush_tls()
+        self._link.write(chunks)
 
     def set_reading(self, reading: bool) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if reading and not self._transport.is_reading():
-            self._transport.resume_reading()
-        elif not reading and self._transport.is_reading():
-            self._transport.pause_reading()
+        self._link.set_reading(reading)
 
     def close(self) -> None:
         self.on_lost = lambda: None
-        if self._transport is not None:
-            self._transport.close()
+        self._link.close()
 
     def abort(self) -> None:
         self.on_lost = lambda: None
-        if self._transport is not None:
-            self._transport.abort()
+        self._link.abort()
 
     # login
 
     def _log_in(self, login: BackendLogin, data: bytes) -> None:
         for event in login.receive(data):
             if isinstance(event, TlsAccepted) and self._context is not None:
-                self._tls = TlsPipe(self._context, server_side=False, server_hostname=self._hostname)
-                self._tls.start()
-                self._flush_tls()
+                self._link.start_tls(self._context, server_side=False, server_hostname=self._hostname)
                 login.tls_started()
             elif isinstance(event, TlsRefused | TlsAccepted):
                 raise BackendUnavailable("the database does not offer TLS", hint="See the setting databases.*.tls.")
@@ -113,16 +94,8 @@ class BackendConnection(asyncio.Protocol):
                 self.early = login.rest()
                 if not self.ready.done():
                     self.ready.set_result(event)
-        if (self._tls is None or self._tls.established) and (out := login.data_to_send()):
-            self.write([out])
-
-    def _flush_tls(self) -> None:
-        if self._tls is None or self._transport is None:
-            return
-        if out := self._tls.outgoing():
-            self._transport.write(out)
-        if self._tls.established and self._login is not None and (pending := self._login.data_to_send()):
-            self.write([pending])
+        if self._link.secret and (out := login.data_to_send()):
+            self._link.write([out])
 
     def _fail(self, error: Exception) -> None:
         if not self.ready.done():
@@ -130,8 +103,7 @@ class BackendConnection(asyncio.Protocol):
                 reason = getattr(error, "verify_message", None) or error.reason or "handshake failed"
                 error = BackendUnavailable(f"TLS with the database failed: {reason}")
             self.ready.set_exception(error)
-        if self._transport is not None:
-            self._transport.abort()
+        self._link.abort()
 
     def _keep(self, data: bytes) -> None:
         self.early += data

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import ssl
 from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from maskproxy.base import limits
 from maskproxy.base.errors import (
@@ -26,11 +26,13 @@ from maskproxy.identity.access import verifier_for
 from maskproxy.proxy.admission import Admission, Startup, admit, read_startup
 from maskproxy.proxy.backends import BackendConnection, cancel_backend, connect_backend
 from maskproxy.proxy.journal import SessionJournal
-from maskproxy.proxy.tls import ALPN, TlsPipe
+from maskproxy.proxy.link import Link
+from maskproxy.proxy.tls import ALPN
 from maskproxy.session import actions as a
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.session.scrub import FORWARDED_PARAMETERS
 from maskproxy.store.configuration import read_password
+from maskproxy.store.snapshot import TokenEntry
 from maskproxy.wire.postgres.backend import BackendReady
 from maskproxy.wire.postgres.errors import error_fields
 from maskproxy.wire.postgres.frontend import (
@@ -66,10 +68,10 @@ class ClientConnection(asyncio.Protocol):
         self.phase = Phase.LOGIN
         self.admission: Admission | None = None
         self.cancel_key = b""
-        self._transport: asyncio.Transport | None = None
-        self._tls: TlsPipe | None = None
+        self._link = Link()
         self._login = FrontendLogin(tls_available=worker.tls_context is not None)
         self._startup: Startup | None = None
+        self._tokens: tuple[TokenEntry, ...] = ()
         self._minor = 0
         self._session: PostgresSession | None = None
         self._backend: BackendConnection | None = None
@@ -83,8 +85,7 @@ class ClientConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=limits.HIGH_WATER)
+        self._link.attach(transport)
         peer = transport.get_extra_info("peername")
         address = str(peer[0]) if isinstance(peer, tuple) else "unix"
         self._journal = SessionJournal.connected(self._worker.journal, address, self._worker.listener_name)
@@ -101,9 +102,7 @@ class ClientConnection(asyncio.Protocol):
                 if data[0] == _CLIENT_HELLO and self._worker.tls_context is not None:
                     self._login = FrontendLogin(tls_available=True, tls_active=True)
                     self._start_tls()
-            if self._tls is not None:
-                data = self._decrypt(self._tls, data)
-            if data:
+            if data := self._decrypt(data):
                 self._receive(data)
         except ssl.SSLError as error:
             self._broken(f"TLS with the client failed: {error.reason or 'handshake failed'}")
@@ -131,34 +130,18 @@ class ClientConnection(asyncio.Protocol):
 
     # bytes
 
-    def _decrypt(self, tls: TlsPipe, data: bytes) -> bytes:
-        established = tls.established
-        clear = tls.receive(data)
-        self._flush_tls()
-        if tls.established and not established and tls.alpn is None and not self._tls_requested:
+    def _decrypt(self, data: bytes) -> bytes:
+        secret = self._link.secret
+        clear = self._link.receive(data)
+        tls = self._link.tls
+        if tls is not None and not secret and tls.established and tls.alpn is None and not self._tls_requested:
             raise ProtocolError(f'direct TLS needs the ALPN protocol "{ALPN}"')
-        if tls.ended and self._transport is not None:
-            self._transport.close()
         return clear
 
     def _start_tls(self) -> None:
-        context = self._worker.tls_context
-        if context is None:
+        if self._worker.tls_context is None:
             raise ProtocolError("TLS is not configured")
-        self._tls = TlsPipe(context, server_side=True)
-
-    def _flush_tls(self) -> None:
-        if self._tls is not None and self._transport is not None and (out := self._tls.outgoing()):
-            self._transport.write(out)
-
-    def _write(self, chunks: list[bytes]) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._tls is None:
-            self._transport.writelines(chunks)
-        elif self._tls.established:
-            self._tls.send(b"".join(chunks))
-            self._flush_tls()
+        self._link.start_tls(self._worker.tls_context, server_side=True)
 
     def _receive(self, data: bytes) -> None:
         if self._session is not None:
@@ -177,8 +160,8 @@ class ClientConnection(asyncio.Protocol):
                 following += self._on_login_event(event)
             events = following
         if out := self._login.data_to_send():
-            self._write([out])
-        if self._tls_requested and self._tls is None:
+            self._link.write([out])
+        if self._tls_requested and self._link.tls is None:
             self._start_tls()  # the answer to SSLRequest was the last thing in the clear
 
     def _on_login_event(self, event: Event) -> list[Event]:
@@ -193,20 +176,23 @@ class ClientConnection(asyncio.Protocol):
                 self._minor = minor
                 self._check_clear_text()
                 self._startup = read_startup(parameters)
-                tls = None if self._tls is None else self._tls.version
+                tls = None if self._link.tls is None else self._link.tls.version
                 self._journal.claims(self._startup.user, self._startup.application_name, tls)
-                verifier = verifier_for(self._worker.snapshot, self._startup.user, self._worker.identity_key.reveal())
+                snapshot, user = self._worker.snapshot, self._startup.user
+                entry = snapshot.principals.get(user)
+                self._tokens = () if entry is None else entry.tokens  # what ``matched`` counts
+                verifier = verifier_for(snapshot, user, self._worker.identity_key.reveal())
                 return self._login.authenticate(verifier, secrets.token_urlsafe(18))
             case Authenticated(matched):
                 self._authenticated(matched)
             case Rejected():
                 self._journal.auth_fail("wrong password or unknown principal")
-                self._write([self._login.data_to_send()])
+                self._link.write([self._login.data_to_send()])
                 self._close(None)
         return []
 
     def _check_clear_text(self) -> None:
-        if self._tls is None and self._worker.tls_required:
+        if self._link.tls is None and self._worker.tls_required:
             raise StartupRefused("connections without TLS are not allowed", hint="Use sslmode=require or stronger.")
 
     def _authenticated(self, matched: int) -> None:
@@ -215,7 +201,7 @@ class ClientConnection(asyncio.Protocol):
             raise ProtocolError("authenticated before a startup message")
         worker = self._worker
         try:
-            admission = admit(startup, worker.snapshot, matched, worker.databases, worker.now())
+            admission = admit(startup, self._tokens[matched], worker.snapshot, worker.databases, worker.now())
         except MaskproxyError as error:
             self._journal.denied_session(error)
             self._fail(error)
@@ -247,7 +233,7 @@ class ClientConnection(asyncio.Protocol):
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
         self.cancel_key = secrets.token_bytes(32 if self._minor >= 2 else 4)
         self._login.ready(shown, self.number, self.cancel_key)
-        self._write([self._login.data_to_send()])
+        self._link.write([self._login.data_to_send()])
         session = PostgresSession(admission.policies.policy(admission.grant.scopes))
         self._session = session
         self.phase = Phase.SESSION
@@ -288,7 +274,7 @@ class ClientConnection(asyncio.Protocol):
             if chunks := session.take_to_backend():
                 backend.write(chunks)
             if chunks := session.take_to_client():
-                self._write(chunks)
+                self._link.write(chunks)
             actions = session.take_actions()
             if not actions:
                 break
@@ -313,7 +299,7 @@ class ClientConnection(asyncio.Protocol):
                 if isinstance(error, ProtocolError):
                     self._broken(error.message)
                 if chunks := session.take_to_client():
-                    self._write(chunks)
+                    self._link.write(chunks)
                 self._close(error)
 
     def _recorded(self, number: int, durable: bool) -> None:
@@ -323,15 +309,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _pace(self) -> None:
         """Read from each side only while the other keeps up and nothing piles up in between."""
-        session, backend, transport = self._session, self._backend, self._transport
-        if session is None or backend is None or transport is None or transport.is_closing():
+        session, backend = self._session, self._backend
+        if session is None or backend is None:
             return
         backend.set_reading(not self._write_paused and not session.backend_full)
-        reading = not backend.write_paused and not session.client_full
-        if reading and not transport.is_reading():
-            transport.resume_reading()
-        elif not reading and transport.is_reading():
-            transport.pause_reading()
+        self._link.set_reading(not backend.write_paused and not session.client_full)
 
     # the end
 
@@ -366,8 +348,8 @@ class ClientConnection(asyncio.Protocol):
         """End before there is a session."""
         if self.phase is Phase.CLOSED:
             return
-        if self._seen_bytes and (self._tls is None or self._tls.established):
-            self._write([error_fields(error, "FATAL").encode()])
+        if self._seen_bytes and self._link.secret:
+            self._link.write([error_fields(error, "FATAL").encode()])
         self._close(error)
 
     def _broken(self, why: str) -> None:
@@ -388,9 +370,7 @@ class ClientConnection(asyncio.Protocol):
             self._deadline.cancel()
         if self._backend is not None:
             self._backend.close()
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.close()
-            asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._transport.abort)
+        self._link.close(_FLUSH_SECONDS)
         self._worker.forget(self)
 
 
