@@ -40,15 +40,16 @@ class Token:
         return self.kind is TokenKind.PUNCTUATION and self.value == character
 
 
-# A quoted constant continues after white space that holds a line end; comments of the -- kind may stand in between.
-_CONTINUE: Final = r"(?:[ \t\n\r\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*(?=[\n\r]))*"
+# A quoted constant continues after white space with a line end in it (whitespace_with_newline). Possessive
+# throughout: each character is looked at once, whatever the text.
+_CONTINUE: Final = r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
 _TOKEN: Final = re.compile(
     rf"""
       (?P<space>      (?: [ \t\n\r\f\v]++ | --[^\n\r]*+ )++ )
     | (?P<comment>    /\* )
     | (?P<unicode>    [uU]&['"] )
     | (?P<escape>     [eE] '(?: [^'\\] | '' | \\. )*+' (?: {_CONTINUE} '(?: [^'\\] | '' | \\. )*+' )*+ )
-    | (?P<string>     [nN]? '(?: [^'] | '' )*+' (?: {_CONTINUE} '(?: [^'] | '' )*+' )*+ )
+    | (?P<string>     '(?: [^'] | '' )*+' (?: {_CONTINUE} '(?: [^'] | '' )*+' )*+ )
     | (?P<bits>       [bBxX] '[^']*+' (?: {_CONTINUE} '[^']*+' )*+ )
     | (?P<dollar>     \$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*+)?)\$ .*? \$(?P=tag)\$ )
     | (?P<quoted>     "(?: [^"] | "" )++" )
@@ -64,6 +65,7 @@ _TOKEN: Final = re.compile(
 )
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _OPERATOR_END: Final = re.compile(r"/\*|--")
+_SPECIAL: Final = frozenset("~!@#^&|`?%")
 _KINDS: Final = {
     "escape": TokenKind.STRING,
     "string": TokenKind.STRING,
@@ -162,10 +164,12 @@ def _end_of_operator(text: str, start: int) -> int:
     """The longest match of scan.l: it ends before a comment; a trailing + or - stays only after one of ~ ! @ # ^ & |
     ` ? %."""
     comment = _OPERATOR_END.search(text)
-    length = comment.start() if comment else len(text)
-    while length > 1 and text[length - 1] in "+-" and not any(each in "~!@#^&|`?%" for each in text[:length]):
-        length -= 1
-    return start + length
+    text = text[: comment.start()] if comment else text
+    if len(text) > limits.MAX_IDENTIFIER:
+        raise Unparsable("operator too long", position=start + 1)  # as scan.l, which cuts a run of signs first
+    if not _SPECIAL.intersection(text):
+        text = text[:1] + text[1:].rstrip("+-")
+    return start + len(text)
 
 
 def _is_word_start(text: str, offset: int) -> bool:
