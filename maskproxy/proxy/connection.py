@@ -60,13 +60,13 @@ class Phase(Enum):
 
 
 class ClientConnection(asyncio.Protocol):
-    """The transport's protocol object. ``number`` is the process id that the client knows us by."""
+    """The transport's protocol object. ``process_id`` and ``cancel_key`` are what the client may cancel with."""
 
-    def __init__(self, worker: "Worker", number: int) -> None:
+    def __init__(self, worker: "Worker") -> None:
         self._worker = worker
-        self.number = number
         self.phase = Phase.LOGIN
         self.admission: Admission | None = None
+        self.process_id: int | None = None  # the backend's; None as long as there is nothing to cancel
         self.cancel_key = b""
         self._link = Link()
         self._login = FrontendLogin(tls_available=worker.tls_context is not None)
@@ -231,8 +231,9 @@ class ClientConnection(asyncio.Protocol):
         """The backend is ours: greet the client and join both sides."""
         unrestricted = admission.policy.scope.unrestricted
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
+        self.process_id = ready.process_id
         self.cancel_key = secrets.token_bytes(32 if self._minor >= 2 else 4)
-        self._login.ready(shown, self.number, self.cancel_key)
+        self._login.ready(shown, self.process_id, self.cancel_key)
         self._link.write([self._login.data_to_send()])
         session = PostgresSession(admission.policies.policy(admission.grant.scopes))
         self._session = session

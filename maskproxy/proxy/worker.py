@@ -1,8 +1,8 @@
 """One worker process: it listens, holds its clients' sessions, and keeps in memory what decisions need.
 
 Workers share nothing but the address (SO_REUSEPORT), the store and the recorder; each can die without the others
-noticing. A client's cancel key carries the worker's number in its process id, so that any worker can pass a cancel
-request on.
+noticing. A client knows its session by the process id of its backend, so that drivers recognise themselves in
+notifications and in pg_backend_pid(); a cancel request that came to another worker is therefore passed on to all.
 """
 
 import asyncio
@@ -33,7 +33,6 @@ from maskproxy.store.configuration import load_key, load_rules, load_settings
 from maskproxy.store.snapshot import Snapshot
 from maskproxy.store.store import watch
 
-_NUMBER_BITS = 20  # sessions one worker can number; the bits above are the worker's
 _SWEEP_SECONDS = 0.25
 _PATIENCE_SECONDS = 2.0  # for databases and the recorder before clients are let in
 _QUIET_SECONDS = 1.0  # between two log lines of one kind
@@ -62,8 +61,7 @@ class Worker:
             name: DatabasePolicies(database, load_rules(settings, name), token_key)
             for name, database in settings.databases.items()
         }
-        self._connections: dict[int, ClientConnection] = {}
-        self._counter = 0
+        self._connections: set[ClientConnection] = set()
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._store_read = asyncio.Event()
@@ -78,12 +76,12 @@ class Worker:
 
     def register(self, connection: ClientConnection) -> bool:
         """False when this worker holds as many sessions as it may."""
-        self._connections[connection.number] = connection
+        self._connections.add(connection)
         self._accepted += 1
         return len(self._connections) <= self.settings.limits.sessions
 
     def forget(self, connection: ClientConnection) -> None:
-        self._connections.pop(connection.number, None)
+        self._connections.discard(connection)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that belongs to this worker; it ends with it."""
@@ -100,24 +98,28 @@ class Worker:
             log.warning(event, worker=self.number, **words)
 
     def cancel(self, process_id: int, key: bytes, journal: SessionJournal) -> None:
-        """A CancelRequest came in: ours, or another worker's."""
-        owner = process_id >> _NUMBER_BITS
-        if owner == self.number:
-            journal.cancelled(known=self._cancel_own(process_id, key))
+        """A CancelRequest came in: for a session of ours, or of another worker."""
+        if self._cancel_own(process_id, key):
+            journal.cancelled(known=True)
         else:
-            self.spawn(self._pass_on(owner, process_id, key, journal))
+            self.spawn(self._pass_on(process_id, key, journal))
 
     def _cancel_own(self, process_id: int, key: bytes) -> bool:
-        connection = self._connections.get(process_id)
-        if connection is None or not connection.cancel_key or not hmac.compare_digest(connection.cancel_key, key):
-            return False
-        connection.cancel_query()
-        return True
+        """Different servers may number two backends alike: the key, which is ours, tells them apart."""
+        for connection in self._connections:
+            if connection.process_id == process_id and hmac.compare_digest(connection.cancel_key, key):
+                connection.cancel_query()
+                return True
+        return False
 
-    async def _pass_on(self, owner: int, process_id: int, key: bytes, journal: SessionJournal) -> None:
+    async def _pass_on(self, process_id: int, key: bytes, journal: SessionJournal) -> None:
         request = {"op": "cancel", "process_id": process_id, "key": key.hex()}
-        answer = await ask(control_path(self.settings.run, owner), request)
-        journal.cancelled(known=bool(answer and answer.get("known")))
+        for other in set(range(self.settings.workers)) - {self.number}:
+            answer = await ask(control_path(self.settings.run, other), request)
+            if answer and answer.get("known"):
+                journal.cancelled(known=True)
+                return
+        journal.cancelled(known=False)
 
     # life
 
@@ -165,12 +167,7 @@ class Worker:
         return await asyncio.get_running_loop().create_server(self._accept, sock=listener, backlog=1024)
 
     def _accept(self) -> ClientConnection:
-        for _ in range(1 << _NUMBER_BITS):
-            self._counter = (self._counter + 1) & ((1 << _NUMBER_BITS) - 1)
-            number = (self.number << _NUMBER_BITS) | self._counter
-            if number not in self._connections:
-                return ClientConnection(self, number)
-        raise RuntimeError("out of session numbers")
+        return ClientConnection(self)
 
     async def _watch_store(self) -> None:
         async for snapshot in watch(self.settings.store):
@@ -187,7 +184,7 @@ class Worker:
     def _end_lost_grants(self) -> None:
         now = self.now()
         active = {grant.id for grant in self.snapshot.grants if grant.active(now)}
-        for connection in list(self._connections.values()):
+        for connection in list(self._connections):
             admission = connection.admission
             if admission is None:
                 continue
@@ -205,11 +202,11 @@ class Worker:
         ends = asyncio.get_running_loop().time() + limits.DRAIN_SECONDS
         error = SessionEnded("maskproxy is shutting down", hint="Connect again.")
         while self._connections and asyncio.get_running_loop().time() < ends:
-            for connection in list(self._connections.values()):
+            for connection in list(self._connections):
                 if connection.idle:
                     connection.end(error)
             await asyncio.sleep(0.05)
-        for connection in list(self._connections.values()):
+        for connection in list(self._connections):
             connection.end(error)
         await asyncio.sleep(0.1)  # the last bytes and records leave
 
@@ -231,7 +228,7 @@ class Worker:
         log.info("reloaded", worker=self.number)
 
     def _apply_policies(self) -> None:
-        for connection in list(self._connections.values()):
+        for connection in list(self._connections):
             connection.apply_policy()
 
     # control socket

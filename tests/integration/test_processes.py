@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.integration.test_conversation import MASKED_SSN, READ
+from tests.integration.test_conversation import MASKED_SSN, READ, SLOW
 from tests.support.proxies import DEMO_RULES, Proxy, run_proxy
 from tests.support.servers import Server
 
@@ -63,6 +63,17 @@ def owner(connection: psycopg.Connection, workers: list[psutil.Process]) -> psut
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as ours:
         port = ours.getsockname()[1]
     return next(w for w in workers if any(c.raddr and c.raddr.port == port for c in w.net_connections("tcp")))
+
+
+def test_a_cancel_request_finds_its_session_in_any_worker(own: Proxy) -> None:
+    """Eight times: the kernel hands a request to either worker, whoever holds the session."""
+    with connect(own) as session:
+        for _ in range(8):
+            timer = threading.Timer(0.1, session.cancel)
+            timer.start()
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                session.execute(SLOW)
+            timer.join()
 
 
 def test_recorder_killed(own: Proxy) -> None:
