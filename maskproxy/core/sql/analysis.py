@@ -10,7 +10,7 @@ Whatever fails on the way refuses the whole text (StatementError); nothing is gu
 from collections.abc import Mapping
 from typing import Final
 
-from maskproxy.base.errors import LimitExceeded, Refused
+from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.catalog import Catalog, SearchPath
 from maskproxy.core.sql import classify, substitute
 from maskproxy.core.sql.facts import check_agreement, query_facts
@@ -52,8 +52,13 @@ def analyse(text: str, catalog: Catalog, search_path: SearchPath = ("public",)) 
         raise Refused("the search path must not list pg_catalog after other schemas")
     try:
         return _analyse(text, catalog, search_path)
+    except StatementError:
+        raise
     except RecursionError:
         raise LimitExceeded("statement is nested too deeply") from None
+    except Exception:
+        # A parser's or our own fault. Its words may hold literals, so they go nowhere; the statement is refused.
+        raise Refused("this statement cannot be analysed") from None
 
 
 def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Analysis, ...]:

@@ -106,7 +106,11 @@ def fold(name: str) -> str:
 def _check_size(text: str) -> None:
     if "\0" in text:
         raise Unparsable("statement contains a zero character", position=text.index("\0") + 1)
-    if len(text) > limits.MAX_ANALYSED or len(text.encode("utf-8", "surrogatepass")) > limits.MAX_ANALYSED:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise Unparsable("statement is not valid UTF-8", position=error.start + 1) from None
+    if size > limits.MAX_ANALYSED:
         raise LimitExceeded(
             f"statement is longer than {limits.MAX_ANALYSED} bytes",
             hint="Send long lists of values as array parameters.",
@@ -177,7 +181,7 @@ def _is_word_start(text: str, offset: int) -> bool:
 
 
 def _check_name(name: str, start: int) -> None:
-    if len(name.encode("utf-8", "surrogatepass")) > limits.MAX_IDENTIFIER:
+    if len(name.encode()) > limits.MAX_IDENTIFIER:
         raise LimitExceeded(f"name is longer than {limits.MAX_IDENTIFIER} bytes", position=start + 1)
 
 

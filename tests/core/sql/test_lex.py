@@ -103,6 +103,7 @@ def test_kinds() -> None:
         ("SELECT 1a", Unparsable, 8),
         ("SELECT $1a", Unparsable, 8),
         ("SELECT '\0'", Unparsable, 9),
+        ("SELECT '\ud800'", Unparsable, 9),
         ('SELECT U&"a"', Refused, 8),
         ("SELECT u&'a'", Refused, 8),
         (f"SELECT {'é' * 32}", LimitExceeded, 8),
