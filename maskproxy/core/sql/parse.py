@@ -12,11 +12,14 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.parser import logger
 
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.sql.facts import JoinFacts, QueryFacts, Reference, RelationFacts, Slot, slot, sorted_joins
 from maskproxy.core.sql.lex import Token, fold
+
+logger.disabled = True  # its warnings quote the statement, literals and all
 
 _SELECT_ARGS: Final = frozenset(
     [

@@ -80,3 +80,11 @@ def test_nested_types_are_bounded() -> None:
         parse_query(deep, lex(deep))
     wide = "SELECT " + ", ".join(["text('x')"] * 50)
     assert parse_query(wide, lex(wide)).kind == "select"
+
+
+def test_sqlglot_logs_no_statement(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    sql = "WITH drop AS (SELECT 'secret') SELECT * FROM drop"
+    with pytest.raises(StatementError):
+        parse_query(sql, lex(sql))
+    assert "secret" not in caplog.text
+    assert "secret" not in capfd.readouterr().err
