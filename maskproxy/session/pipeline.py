@@ -56,6 +56,7 @@ class Request:
     statement: PreparedStatement | None = None
     portal: Portal | None = None
     absorb: bool = False
+    before_copy: bool = False  # a Sync with copy data behind it: ignored by the server if it is in COPY IN by then
     swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
     failure: MaskproxyError | None = None  # the answer, instead of what the server says
     changes: list[Change[PreparedStatement] | Change[Portal]] = field(default_factory=list)
@@ -64,6 +65,7 @@ class Request:
     index: int = 0  # statement of a Query's text now being answered
     masks: RowMasks | None = None  # of the result now being received; None: forwarded as it is
     described: bool = False  # the RowDescription of the result now being received has come
+    copying: bool = False  # the server takes copy data
     rows: int = 0
     masked: dict[ColumnRef, int] = field(default_factory=dict)  # released rows per masked column
     bytes: int = 0
@@ -125,6 +127,19 @@ class Pipeline:
     def find(self, number: int) -> Request | None:
         """The request whose intent record has this number; None when it has left the queue."""
         return next((request for request in self._requests if request.number == number), None)
+
+    def copy_data_came(self) -> None:
+        for request in self._requests:
+            request.before_copy = request.kind is Kind.SYNC
+
+    def end_copy(self) -> None:
+        """The head's COPY IN is over: forget the Syncs that the server ignored meanwhile ("COPY Operations",
+        protocol-flow chapter); some drivers send one with each Execute."""
+        head = self._requests.popleft()
+        while self._requests and self._requests[0].before_copy:
+            self._requests.popleft()
+        self._requests.appendleft(head)
+        head.copying = False
 
     def skip_to_sync(self) -> tuple[bool, list[Request]]:
         """Drop what the server skips after an error; True when a Sync is among what was already sent.

@@ -209,6 +209,8 @@ class Replies:
             state.to_client.append(frame)
             return
         head.sqlstate = dict(error.fields).get("C")
+        if head.copying:
+            state.pipeline.end_copy()
         if head.kind is Kind.ABORT:
             state.pipeline.pop()
         elif head.kind in ENDS_WITH_READY:  # ReadyForQuery is still to come, and with it a failure of ours
@@ -302,9 +304,12 @@ class Replies:
     def _on_copy(self, head: Request, payload: bytes, frame: bytes) -> None:
         if not self._state.transparent or head.plan is None or not head.plan.transparent:
             raise ProtocolError("the server started a COPY under a masking scope")
+        head.copying = head.copying or frame[0] == B.COPY_IN_RESPONSE
         self._emit(head, frame)
 
     def _on_command_complete(self, head: Request, payload: bytes, frame: bytes) -> None:
+        if head.copying:
+            self._state.pipeline.end_copy()
         head.tag = payload[:-1].decode("utf-8", "replace")
         self._on_end_of_result(head, payload, frame)
 

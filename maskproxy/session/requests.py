@@ -35,6 +35,7 @@ class Requests:
         self._state = state
         self.gate = Gate(state)
         self._buffer = bytearray()
+        self._synced = False  # a Sync came since the last copy message
         self._stream = 0  # bytes still to come of a CopyData message that is being passed on
         self._handlers: dict[int, tuple[Callable[[bytes, bytes], None], int]] = {
             F.QUERY: (self._on_query, limits.MAX_MESSAGE),
@@ -83,6 +84,7 @@ class Requests:
         end = next_frame(self._buffer, offset, limit)
         if end == 0:
             if kind == F.COPY_DATA and self._state.transparent and len(self._buffer) >= offset + _HEADER:
+                self._note_copy()
                 self._stream = 1 + int.from_bytes(self._buffer[offset + 1 : offset + _HEADER], "big")
                 return self._take_stream(offset)
             return offset
@@ -221,6 +223,7 @@ class Requests:
 
     def _on_sync(self, payload: bytes, frame: bytes) -> None:
         self._state.skipping = False
+        self._synced = True
         self.gate.send(Request(Kind.SYNC), frame)
 
     def _on_flush(self, payload: bytes, frame: bytes) -> None:
@@ -246,4 +249,10 @@ class Requests:
     def _on_copy(self, payload: bytes, frame: bytes) -> None:
         """Outside COPY the server ignores these; under a masking scope COPY never starts."""
         if self._state.transparent:
+            self._note_copy()
             self._state.to_backend.append(frame)
+
+    def _note_copy(self) -> None:
+        if self._synced:
+            self._synced = False
+            self._state.pipeline.copy_data_came()
