@@ -116,12 +116,14 @@ class Gate:
         state.to_backend.append(frame)
 
     def _describe_first(self, request: Request, frame: bytes) -> None:
-        """Have the server describe a masked result before its first row, unless it has done so for this statement."""
+        """Have the server describe a result before its first row, unless it has done so for this statement."""
         portal = request.portal
-        if portal is None or request.masks is None or portal.statement.described:
+        if portal is None or portal.statement.described or not portal.statement.has_result:
             return
         name = m.Execute.decode(frame[_HEADER:]).portal
-        describe = Request(Kind.DESCRIBE_PORTAL, plan=request.plan, statement=portal.statement, absorb=True)
+        describe = Request(
+            Kind.DESCRIBE_PORTAL, plan=request.plan, statement=portal.statement, portal=portal, absorb=True
+        )
         self._state.pipeline.add(describe)
         self._state.to_backend.append(m.Describe(b"P", name).encode())
 
@@ -164,11 +166,7 @@ class Gate:
             command = statement.session
             if command is None:
                 continue
-            if command.verb is Verb.DEALLOCATE and command.name is not None:
-                request.removals.append(state.statements.removal(command.name))
-            elif command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
-                request.removals.extend(state.statements.removal_of_all())
-            if command.verb is Verb.CLOSE and command.name is not None:
-                request.removals.append(state.portals.removal(command.name))
-            elif command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
-                request.removals.extend(state.portals.removal_of_all())
+            if command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
+                request.operations.append(state.statements.remove(command.name))
+            if command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
+                request.operations.append(state.portals.remove(command.name))

@@ -4,7 +4,7 @@ Every message we forward has one entry here (Flush has no reply of its own). Ent
 (``REFUSAL``) wait for their turn like the others, so that the client gets its errors in the order of its requests.
 
 After an ErrorResponse in the extended protocol the server skips everything up to Sync: those entries leave the queue
-without a reply and their changes to the names are taken back ("Extended Query", protocol-flow chapter).
+without a reply and what they do to the names is struck out ("Extended Query", protocol-flow chapter).
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.session.masking import RowMasks
-from maskproxy.session.statements import Change, Portal, PreparedStatement, Removal
+from maskproxy.session.statements import Operation, Portal, PreparedStatement
 
 
 class Kind(Enum):
@@ -59,8 +59,7 @@ class Request:
     before_copy: bool = False  # a Sync with copy data behind it: ignored by the server if it is in COPY IN by then
     swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
     failure: MaskproxyError | None = None  # the answer, instead of what the server says
-    changes: list[Change[PreparedStatement] | Change[Portal]] = field(default_factory=list)
-    removals: list[Removal[PreparedStatement] | Removal[Portal]] = field(default_factory=list)
+    operations: list[Operation[PreparedStatement] | Operation[Portal]] = field(default_factory=list)
     # progress of the reply
     index: int = 0  # statement of a Query's text now being answered
     masks: RowMasks | None = None  # of the result now being received; None: forwarded as it is
@@ -94,14 +93,14 @@ class Request:
             if mask is not None:
                 self.masked[mask.column] = self.masked.get(mask.column, 0) + rows
 
-    def undo(self) -> None:
-        for change in reversed(self.changes):
-            change.undo()
-
-    def confirm(self) -> None:
-        """The server did it."""
-        for removal in self.removals:
-            removal.apply()
+    def settle(self, *, done: bool) -> None:
+        """The server did it, or skipped it: what it does to the names is confirmed or struck out."""
+        operations, self.operations = self.operations, []
+        for operation in operations:
+            if done:
+                operation.confirm()
+            else:
+                operation.undo()
 
 
 class Pipeline:
@@ -142,15 +141,12 @@ class Pipeline:
         head.copying = False
 
     def skip_to_sync(self) -> tuple[bool, list[Request]]:
-        """Drop what the server skips after an error; True when a Sync is among what was already sent.
-
-        Changes of the skipped requests are taken back, newest first.
-        """
+        """Drop what the server skips after an error; True when a Sync is among what was already sent."""
         skipped: list[Request] = []
         while self._requests and self._requests[0].kind is not Kind.SYNC:
             skipped.append(self._requests.popleft())
-        for request in reversed(skipped):
-            request.undo()
+        for request in skipped:
+            request.settle(done=False)
         return bool(self._requests), skipped
 
     def swallow_to_sync(self) -> bool:

@@ -90,7 +90,8 @@ class PostgresSession:
         self._state.policy = policy
 
     def backend_lost(self) -> None:
-        self._state.end(BackendUnavailable("the connection to the database was lost"))
+        lost = BackendUnavailable("the connection to the database was lost")
+        self._state.end(None if self._state.leaving else lost)
 
     def end(self, error: MaskproxyError | None) -> None:
         self._state.end(error)

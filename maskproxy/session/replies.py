@@ -214,7 +214,7 @@ class Replies:
         if head.kind is Kind.ABORT:
             state.pipeline.pop()
         elif head.kind in ENDS_WITH_READY:  # ReadyForQuery is still to come, and with it a failure of ours
-            head.undo()
+            head.settle(done=False)
             if not head.hidden:
                 state.to_client.append(frame)
         else:
@@ -226,7 +226,7 @@ class Replies:
         """The server now skips everything up to Sync, and so do we."""
         state = self._state
         synced, skipped = state.pipeline.skip_to_sync()
-        state.skipping = not synced
+        state.skipping = state.skipping or not synced  # the client may be skipping a later pipeline already
         for request in skipped:
             self._record_outcome(request)
 
@@ -234,10 +234,12 @@ class Replies:
         """The head's reply is over and was dropped: its failure is the answer; what follows up to Sync is not shown."""
         state = self._state
         state.pipeline.pop()
+        head.settle(done=True)
         self._record_outcome(head)
         if head.failure is not None and not head.swallowed:
             state.to_client.append(error_fields(head.failure).encode())
-        state.skipping = not state.pipeline.swallow_to_sync()
+        synced = state.pipeline.swallow_to_sync()
+        state.skipping = state.skipping or not synced
 
     def _record_outcome(self, request: Request) -> None:
         if not request.number:
@@ -261,7 +263,7 @@ class Replies:
             self._fail(head)
             return
         self._emit(head, frame)
-        head.confirm()
+        head.settle(done=True)
         self._state.pipeline.pop()
 
     def _on_complete(self, head: Request, payload: bytes, frame: bytes) -> None:
@@ -328,8 +330,7 @@ class Replies:
         state = self._state
         state.status = m.ReadyForQuery.decode(payload).status
         state.pipeline.pop()
-        if head.sqlstate is None:
-            head.confirm()
+        head.settle(done=head.sqlstate is None)
         if head.failure is not None:
             state.to_client.append(error_fields(head.failure).encode())
         if not head.absorb:

@@ -65,7 +65,7 @@ class Requests:
     def pump(self) -> None:
         """Take messages while nothing stands in the way. Raises ProtocolError."""
         offset = 0
-        while not self.gate.blocked and not self._state.closed:
+        while not self.gate.blocked and not self._state.closed and not self._state.leaving:
             end = self._take_stream(offset) if self._stream else self._take(offset)
             if end == offset:
                 break
@@ -134,7 +134,7 @@ class Requests:
             else:
                 statement = PreparedStatement(result)
                 request = Request(Kind.PARSE, plan=result, statement=statement)
-                request.changes.append(state.statements.set(message.name, statement))
+                request.operations.append(state.statements.set(message.name, statement))
                 rewritten = m.Parse(message.name, result.sql, message.param_types)
                 self.gate.send(request, frame if result.sql == message.sql else rewritten.encode())
 
@@ -156,8 +156,8 @@ class Requests:
 
         def fresh() -> None:
             portal = Portal(statement, message.result_formats, message.params)
-            request = Request(Kind.BIND, portal=portal)
-            request.changes.append(state.portals.set(message.portal, portal))
+            request = Request(Kind.BIND, plan=statement.plan, portal=portal)
+            request.operations.append(state.portals.set(message.portal, portal))
             self.gate.send(request, frame)
 
         self.gate.with_fresh(statement, fresh)
@@ -216,9 +216,9 @@ class Requests:
         message = m.Close.decode(payload)
         request = Request(Kind.CLOSE)
         if message.kind == b"S":
-            request.removals.append(self._state.statements.removal(message.name))
+            request.operations.append(self._state.statements.remove(message.name))
         else:
-            request.removals.append(self._state.portals.removal(message.name))
+            request.operations.append(self._state.portals.remove(message.name))
         self.gate.send(request, frame)
 
     def _on_sync(self, payload: bytes, frame: bytes) -> None:
@@ -231,8 +231,9 @@ class Requests:
             self._state.to_backend.append(frame)
 
     def _on_terminate(self, payload: bytes, frame: bytes) -> None:
+        """The server answers what came before, then closes; the end of its connection is the end of the session."""
         self._state.to_backend.append(frame)
-        self._state.end(None)
+        self._state.leaving = True
 
     def _on_function_call(self, payload: bytes, frame: bytes) -> None:
         if self._state.skipping:

@@ -15,6 +15,7 @@ class SessionState:
     """``status`` is the server's transaction status as last heard (I, T or E).
 
     ``skipping``: a request of the current pipeline failed, so the client's messages are discarded up to Sync.
+    ``leaving``: the client has said goodbye; what it asked before is still answered.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
 
@@ -22,6 +23,7 @@ class SessionState:
     status: bytes = b"I"
     skipping: bool = False
     mid_frame: bool = False
+    leaving: bool = False
     closed: bool = False
     pipeline: Pipeline = field(default_factory=Pipeline)
     statements: Names[PreparedStatement] = field(default_factory=Names)

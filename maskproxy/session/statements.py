@@ -1,11 +1,12 @@
 """Prepared statements and portals of one client, with the plans they were allowed under.
 
 The names belong to the server; this is our copy, and it must never say plan A where the server would run statement B.
+So each namespace is what the server has confirmed, plus the operations that were sent and are not answered yet, in
+order. A look-up sees the last of these; an answer moves one to what is confirmed; when the server turns out to have
+skipped it (an error earlier in the pipeline) it is struck out, wherever it stands.
 
-A name is set when its message is forwarded and taken back when the server turns out to have skipped it (an error
-earlier in the pipeline). Requests that were sent meanwhile and rely on what was taken back are ``void``: the server may
-have run an older statement of that name for them, so their replies are dropped. A name is removed when the server has
-confirmed it; until then our copy holds a name that the server may not have, and the server's error is the answer.
+Requests that were sent meanwhile and rely on what was struck out are ``void``: the server may have run an older
+statement of that name for them, so their replies are dropped.
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +30,11 @@ class PreparedStatement:
         self.plan = plan
         self.described = False
         self._masks.clear()
+
+    @property
+    def has_result(self) -> bool:
+        """It returns rows that analysis has looked at."""
+        return bool(self.plan.statements) and self.plan.statements[0].outputs is not None
 
     def masks(self, formats: tuple[int, ...]) -> RowMasks | None:
         """What to do with its rows, in these formats; None when they are forwarded as they are."""
@@ -55,57 +61,59 @@ class Names(Generic[T]):
     """One namespace."""
 
     def __init__(self) -> None:
-        self._items: dict[str, T] = {}
+        self._confirmed: dict[str, T] = {}
+        self._pending: list[Operation[T]] = []
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._confirmed) + len(self._pending)
 
     def get(self, name: str) -> T | None:
-        return self._items.get(name)
+        for operation in reversed(self._pending):
+            if operation.name == name or operation.name is None:
+                return operation.item
+        return self._confirmed.get(name)
 
-    def set(self, name: str, item: T) -> "Change[T]":
-        change = Change(self, name, self._items.get(name), item)
-        self._items[name] = item
-        return change
+    def set(self, name: str, item: T) -> "Operation[T]":
+        return self._sent(Operation(self, name, item))
 
-    def removal(self, name: str) -> "Removal[T]":
-        return Removal(self, name, self._items.get(name))
-
-    def removal_of_all(self) -> "list[Removal[T]]":
-        return [self.removal(name) for name in self._items]
+    def remove(self, name: str | None) -> "Operation[T]":
+        """None removes all."""
+        return self._sent(Operation(self, name, None))
 
     def clear(self) -> None:
-        self._items.clear()
+        """The server has none any more, and nothing is under way."""
+        self._confirmed.clear()
+        self._pending.clear()
 
-    def put(self, name: str, item: T | None) -> None:
-        if item is None:
-            self._items.pop(name, None)
+    def _sent(self, operation: "Operation[T]") -> "Operation[T]":
+        self._pending.append(operation)
+        return operation
+
+    def settle(self, operation: "Operation[T]", *, done: bool) -> None:
+        self._pending.remove(operation)
+        if not done:
+            if operation.item is not None:
+                operation.item.void = True
+        elif operation.name is None:
+            self._confirmed.clear()
+        elif operation.item is None:
+            self._confirmed.pop(operation.name, None)
         else:
-            self._items[name] = item
+            self._confirmed[operation.name] = operation.item
 
 
-@dataclass(frozen=True, slots=True)
-class Change(Generic[T]):
-    """A name that was set before the server has confirmed it."""
-
-    names: Names[T]
-    name: str
-    before: T | None
-    after: T
-
-    def undo(self) -> None:
-        self.after.void = True
-        self.names.put(self.name, self.before)
-
-
-@dataclass(frozen=True, slots=True)
-class Removal(Generic[T]):
-    """A name that goes once the server has confirmed it, unless it was set anew in the meantime."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation(Generic[T]):
+    """A name that is set, or removed (``item`` None); ``name`` None stands for all names. Settled once."""
 
     names: Names[T]
-    name: str
+    name: str | None
     item: T | None
 
-    def apply(self) -> None:
-        if self.names.get(self.name) is self.item:
-            self.names.put(self.name, None)
+    def confirm(self) -> None:
+        """The server did it."""
+        self.names.settle(self, done=True)
+
+    def undo(self) -> None:
+        """The server skipped it."""
+        self.names.settle(self, done=False)
