@@ -282,7 +282,7 @@ class Replies:
         state = self._state
         plan = head.plan
         head.described = True
-        if plan is not None and not plan.transparent:
+        if plan is not None and not plan.transparent and head.failure is None:
             described = m.RowDescription.decode(payload)
             if head.index >= len(plan.statements):
                 raise ProtocolError("the server answers more statements than were sent")
