@@ -4,6 +4,7 @@
       ProtocolError            the peer broke the protocol; the session closes
       StatementError           one statement is refused; connection and transaction live on
         Unparsable             42601   LimitExceeded     54000   UnknownTable   42P01
+        InvalidEncoding        22021
         UnknownColumn          42703   AmbiguousColumn   42702   Refused        42501
         ColumnRefused          42501   UnknownStatement  26000   UnknownPortal  34000
         DuplicateStatement     42P05   DuplicatePortal   42P03
@@ -58,6 +59,13 @@ class StatementError(MaskproxyError):
 class Unparsable(StatementError):
     sqlstate = "42601"
     errno = 1064
+
+
+class InvalidEncoding(StatementError):
+    """The text is not UTF-8."""
+
+    sqlstate = "22021"
+    errno = 1300
 
 
 class LimitExceeded(StatementError):

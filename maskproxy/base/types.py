@@ -76,3 +76,20 @@ def _table() -> dict[Oid, PgType]:
 
 PG_TYPES: dict[Oid, PgType] = _table()
 """Every type that a mask other than ``null`` can work on, arrays included, by OID."""
+
+
+# fmt: off
+PARAMETER_TYPES: frozenset[int] = frozenset({
+    0, 705,  # left to the server; "unknown"
+    16, 17, 18, 19, 20, 21, 23, 25, 26, 114, 199, 600, 601, 602, 603, 604, 628, 629, 650, 651, 700, 701, 718, 719, 774,
+    775, 790, 791, 829, 869, 1000, 1001, 1002, 1003, 1005, 1007, 1009, 1014, 1015, 1016, 1017, 1018, 1019, 1020, 1021,
+    1022, 1027, 1028, 1040, 1041, 1042, 1043, 1082, 1083, 1114, 1115, 1182, 1183, 1184, 1185, 1186, 1187, 1231, 1266,
+    1270, 1560, 1561, 1562, 1563, 1700, 2950, 2951, 3614, 3615, 3643, 3645, 3802, 3807, 3904, 3905, 3906, 3907, 3908,
+    3909, 3910, 3911, 3912, 3913, 3926, 3927, 4072, 4073,
+})
+# fmt: on
+"""Types that a client under a masking scope may declare for a parameter: the built-in ones of
+``core/sql/data/types.txt`` and their arrays (pg_type.dat).
+
+Not among them: reg* types, which look names up; row types and composites, which tell a relation's columns; domains,
+whose checks run user code on the value."""

@@ -27,6 +27,7 @@ DANGEROUS = frozenset(
         "client_encoding",
         "row_security",
         "temp_tablespaces",
+        "enable_indexonlyscan",
     }
 )
 """Settings that change what names or bytes mean: a client that asks for a value we do not allow is told so at once.
@@ -139,6 +140,8 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
         "search_path": ", ".join('"' + part.replace('"', '""') + '"' for part in policy.search_path),
         "client_encoding": "UTF8",
         "standard_conforming_strings": "on",
+        # an index-only scan over an index that holds a masked column returns its rows in the order of the raw values
+        "enable_indexonlyscan": "off",
     }
     return {name: value for name, value in parameters.items() if name.lower() not in pins} | pins
 

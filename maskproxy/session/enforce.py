@@ -6,7 +6,7 @@ Deny-biased: whatever goes wrong while a plan is made, a refusal comes out.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from maskproxy.base.errors import Refused, StatementError
+from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
 from maskproxy.base.refs import ColumnRef, Oid
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
@@ -35,6 +35,11 @@ class Policy:
 
     def decide(self, text: str) -> Plan | StatementError:
         """A plan, or the refusal. Never raises: a failure of the analysis is a refusal too."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            if not self.scope.unrestricted:
+                return InvalidEncoding('invalid byte sequence for encoding "UTF8"')
         try:
             plan = plan_text(text, self.scope, self.search_path, self.stamp)
         except StatementError as error:

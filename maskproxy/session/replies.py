@@ -15,7 +15,7 @@ from maskproxy.session.actions import CatalogDisagrees, RecordOutcome
 from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import ENDS_WITH_READY, OURS, Durability, Kind, Request
-from maskproxy.session.rows import mask_rows, row_run
+from maskproxy.session.rows import mask_rows, oversized, row_run
 from maskproxy.session.scrub import FORWARDED_PARAMETERS, PINNED_PARAMETERS, scrub
 from maskproxy.session.state import SessionState
 from maskproxy.wire.postgres import messages as m
@@ -31,6 +31,13 @@ _DESCRIBES = frozenset({Kind.DESCRIBE_STATEMENT, Kind.DESCRIBE_PORTAL})
 _RESULTS = frozenset({Kind.QUERY, Kind.EXECUTE})
 
 Handler = Callable[[Request, bytes, bytes], None]
+
+
+def _too_large() -> LimitExceeded:
+    return LimitExceeded(
+        f"a row with masked columns holds more than {limits.MAX_MASKED_ROW} bytes",
+        hint="Select fewer or smaller columns.",
+    )
 
 
 class Replies:
@@ -129,26 +136,34 @@ class Replies:
             raise ProtocolError("rows from the server that nobody asked for")
         end, rows = row_run(data, offset)
         if rows:
-            head.bytes += end - offset
-            if not head.hidden:
-                head.count(rows)
-                run = data[offset:end] if head.masks is None else mask_rows(data, offset, end, head.masks)
-                self._state.to_client.append(run)
+            self._release_rows(head, data, offset, end, rows)
             return end
         if len(data) < offset + _HEADER:
             return offset
         size = 1 + int.from_bytes(data[offset + 1 : offset + _HEADER], "big")
         if head.masks is not None and not head.hidden:
-            if size <= limits.MAX_MASKED_ROW:
+            if size <= limits.MAX_MASKED_ROW or not oversized(data, offset, head.masks, limits.MAX_MASKED_ROW):
                 return offset
-            head.failure = LimitExceeded(
-                f"a row with masked columns is larger than {limits.MAX_MASKED_ROW} bytes",
-                hint="Select fewer or smaller columns.",
-            )
+            head.failure = _too_large()
         head.bytes += size
         if not head.hidden:
             head.count(1)
         return self._start_stream(data, offset, drop=head.hidden)
+
+    def _release_rows(self, head: Request, data: bytes, offset: int, end: int, rows: int) -> None:
+        """Complete rows: masked, or as they are, or not at all."""
+        head.bytes += end - offset
+        if head.masks is not None and end - offset > limits.MAX_MASKED_ROW:
+            start = offset
+            while start < end and not head.hidden:
+                if oversized(data[:end], start, head.masks, limits.MAX_MASKED_ROW):
+                    head.failure = _too_large()
+                start = next_frame(data, start, end)
+        if head.hidden:
+            return
+        head.count(rows)
+        run = data[offset:end] if head.masks is None else mask_rows(data, offset, end, head.masks)
+        self._state.to_client.append(run)
 
     def _start_stream(self, data: bytes, offset: int, *, drop: bool) -> int:
         if len(data) < offset + _HEADER:

@@ -15,6 +15,7 @@ from maskproxy.base.errors import (
     UnknownStatement,
     Unparsable,
 )
+from maskproxy.base.types import PARAMETER_TYPES
 from maskproxy.core.plan import Plan
 from maskproxy.session.gate import Gate
 from maskproxy.session.pipeline import Kind, Request
@@ -119,6 +120,13 @@ class Requests:
         if self._state.skipping:
             return
         message = m.Parse.decode(payload)
+        if not self._state.transparent and (unknown := set(message.param_types) - PARAMETER_TYPES):
+            error = Refused(
+                f"a parameter may not have the type with OID {min(unknown)}",
+                hint="Leave the type to the server (OID 0), or use a built-in type.",
+            )
+            self.gate.refuse(error, extended=True, text=message.sql)
+            return
 
         def planned(result: Plan | StatementError) -> None:
             state = self._state

@@ -58,6 +58,26 @@ def mask_rows(
     return bytes(out)
 
 
+def oversized(data: bytes, start: cython.Py_ssize_t, masks: tuple[RowMask | None, ...], limit: int) -> bool:
+    """Whether the DataRow at ``start``, complete or not, has a masked value or, together, clear values over ``limit``.
+
+    They are kept apart, so that the size of clear values, which a client chooses, never tells a masked value's length.
+    """
+    size: cython.Py_ssize_t = len(data)
+    offset: cython.Py_ssize_t = start + 7
+    clear: cython.Py_ssize_t = 0
+    for mask in masks:
+        if offset + 4 > size:
+            break
+        length: cython.Py_ssize_t = int.from_bytes(data[offset : offset + 4], "big", signed=True)
+        offset += 4 + max(length, 0)
+        if mask is None:
+            clear += max(length, 0)
+        elif length > limit:
+            return True
+    return bool(clear > limit)
+
+
 @cython.cfunc  # type: ignore[untyped-decorator]
 def _mask_row(
     data: bytes, start: cython.Py_ssize_t, limit: cython.Py_ssize_t, masks: tuple[RowMask | None, ...], out: bytearray

@@ -30,6 +30,7 @@ PINNED = {
     "standard_conforming_strings": "on",
     "search_path": '"public", "Odd name"',
     "DateStyle": "ISO, MDY",
+    "enable_indexonlyscan": "off",
 }
 
 

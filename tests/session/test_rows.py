@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskproxy.base.errors import ProtocolError
-from maskproxy.session.rows import mask_rows, row_run
+from maskproxy.session.rows import mask_rows, oversized, row_run
 from maskproxy.wire.postgres.messages import DataRow
 
 Table = tuple[list[str], list[tuple[bytes | None, ...]]]
@@ -90,3 +90,19 @@ def test_garbage_gives_rows_or_an_error(data: bytes) -> None:
         mask_rows(b"D" + data, 0, end, (None, MASKS["null"]))
     except ProtocolError:
         pass
+
+
+@pytest.mark.parametrize(
+    ("clear", "masked", "too_large"),
+    [(10, 10, False), (60, 39, False), (100, 100, False), (101, 0, True), (0, 101, True), (99, 99, False)],
+)
+def test_clear_and_masked_sizes_count_apart(clear: int, masked: int, too_large: bool) -> None:
+    """A client that pads a row with clear bytes learns nothing of how long the masked value is."""
+    data = DataRow((b"x" * clear, b"y" * masked, None)).encode()
+    assert oversized(data, 0, (None, MASKS["null"], MASKS["null"]), 100) is too_large
+
+
+def test_an_unfinished_row_is_judged_by_what_is_known() -> None:
+    data = DataRow((b"x" * 101, b"y")).encode()
+    assert not oversized(data[:9], 0, (None, MASKS["null"]), 100)
+    assert oversized(data[:30], 0, (None, MASKS["null"]), 100)
