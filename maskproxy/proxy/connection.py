@@ -118,7 +118,8 @@ class ClientConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._close(None if self._session is None or self._session.closed else _gone())
+        expected = self._session is None or self._session.closed or self._session.leaving
+        self._close(None if expected else SessionEnded("the client closed the connection"))
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -373,7 +374,3 @@ class ClientConnection(asyncio.Protocol):
             self._backend.close()
         self._link.close(_FLUSH_SECONDS)
         self._worker.forget(self)
-
-
-def _gone() -> SessionEnded:
-    return SessionEnded("the client closed the connection")

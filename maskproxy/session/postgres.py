@@ -27,6 +27,11 @@ class PostgresSession:
         return self._state.closed
 
     @property
+    def leaving(self) -> bool:
+        """The client has said goodbye; the server answers what came before, then closes."""
+        return self._state.leaving
+
+    @property
     def policy(self) -> Policy:
         return self._state.policy
 
