@@ -39,7 +39,7 @@ class RelationKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """``type_oid`` of a domain is its base type's, 0 when unknown; ``type_name`` is what ``format_type`` says, e.g.
-    ``text``."""
+    ``text``. ``sources``: the columns of the same table that a generated column is computed from."""
 
     name: str
     type_oid: Oid = UNKNOWN_OID
@@ -48,6 +48,7 @@ class Column:
     attnum: int = 0
     not_null: bool = False
     hidden: bool = False
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,9 @@ FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.rel
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)'
 """
 
-# A domain's columns are sent and masked as its base type; domains may stand on domains.
+# A domain's columns are sent and masked as its base type; domains may stand on domains. What a generated column is
+# computed from is recorded as what its expression depends on (until PostgreSQL 14: what the column depends on); where
+# nothing is recorded it counts as computed from all other columns.
 _COLUMNS: Final = f"""
 WITH RECURSIVE base AS (
     SELECT oid AS domain, typbasetype AS type, typtypmod AS typmod FROM pg_catalog.pg_type WHERE typtype = 'd'
@@ -29,15 +31,32 @@ WITH RECURSIVE base AS (
     FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.type WHERE t.typtype = 'd'
 ), bottom AS (
     SELECT base.* FROM base JOIN pg_catalog.pg_type AS t ON t.oid = base.type WHERE t.typtype <> 'd'
+), generated AS (
+    SELECT a.attrelid, a.attnum, pg_catalog.array_agg(s.attname::text ORDER BY s.attnum) AS others,
+           pg_catalog.array_agg(s.attname::text ORDER BY s.attnum) FILTER (WHERE EXISTS (
+               SELECT FROM pg_catalog.pg_depend AS d
+               WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                 AND d.refobjid = s.attrelid AND d.refobjsubid = s.attnum
+                 AND (d.classid, d.objid, d.objsubid) IN (
+                     ('pg_catalog.pg_class'::pg_catalog.regclass, a.attrelid, a.attnum),
+                     ('pg_catalog.pg_attrdef'::pg_catalog.regclass, e.oid, 0)))) AS sources
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_attribute AS s
+      ON s.attrelid = a.attrelid AND s.attnum > 0 AND s.attnum <> a.attnum AND NOT s.attisdropped
+    LEFT JOIN pg_catalog.pg_attrdef AS e ON e.adrelid = a.attrelid AND e.adnum = a.attnum
+    WHERE a.attgenerated <> ''
+    GROUP BY a.attrelid, a.attnum
 )
 SELECT a.attrelid, a.attname, a.attnum, a.attnotnull,
        coalesce(b.type, a.atttypid) AS type_oid,
        coalesce(b.typmod, a.atttypmod) AS typmod,
-       pg_catalog.format_type(coalesce(b.type, a.atttypid), NULL) AS type_name
+       pg_catalog.format_type(coalesce(b.type, a.atttypid), NULL) AS type_name,
+       coalesce(g.sources, g.others, '{{}}') AS sources
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN bottom AS b ON b.domain = a.atttypid
+LEFT JOIN generated AS g ON g.attrelid = a.attrelid AND g.attnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND ({_NOT_SYSTEM} OR (n.nspname || '.' || c.relname) = ANY ($1::text[]))
 ORDER BY a.attrelid, a.attnum
@@ -123,4 +142,5 @@ def _column(row: asyncpg.Record) -> Column:
         typmod=row["typmod"],
         attnum=row["attnum"],
         not_null=row["attnotnull"],
+        sources=tuple(row["sources"]),
     )

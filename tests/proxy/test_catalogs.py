@@ -1,5 +1,7 @@
 """The catalog of a real database, old and new."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 
@@ -76,6 +78,44 @@ async def test_children(server: Server) -> None:
     found = await catalog(server, SCRIPT)
     assert found.tables[TableRef("app", "base")].children == {TableRef("app", "child")}
     assert found.tables[TableRef("app", "parts")].children == {TableRef("app", "part1")}
+
+
+GENERATED = """
+CREATE FUNCTION public.fixed() RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'x'$$;
+CREATE TABLE public.people (
+    gone int, id int GENERATED ALWAYS AS IDENTITY, email text DEFAULT 'none', ssn text,
+    domain text GENERATED ALWAYS AS (split_part(email, '@', 2)) STORED,
+    "Both" text GENERATED ALWAYS AS (ssn || lower(email)) KIND,
+    fixed text GENERATED ALWAYS AS ('x') KIND,
+    origin oid GENERATED ALWAYS AS (tableoid) KIND
+) PARTITION BY LIST (id);
+ALTER TABLE public.people DROP COLUMN gone;
+CREATE TABLE public.people_1 PARTITION OF public.people FOR VALUES IN (1);
+CREATE TABLE public.people_2 (
+    ssn text, email text, id int NOT NULL, origin oid GENERATED ALWAYS AS (tableoid) KIND,
+    "Both" text GENERATED ALWAYS AS (ssn || lower(email)) KIND, fixed text GENERATED ALWAYS AS ('x') KIND,
+    domain text GENERATED ALWAYS AS (split_part(email, '@', 2)) STORED
+);
+ALTER TABLE public.people ATTACH PARTITION public.people_2 FOR VALUES IN (2);
+CREATE TABLE public.lonely (one int GENERATED ALWAYS AS (1) KIND);
+"""
+
+
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+async def test_what_generated_columns_are_computed_from(server: Server, kind: str, request: Any) -> None:
+    if kind == "VIRTUAL" and "postgres15" in request.fixturenames:
+        pytest.skip("virtual columns came with PostgreSQL 18")
+    found = await catalog(server, GENERATED.replace("KIND", kind))
+    for name in ("people", "people_1", "people_2"):
+        columns = found.tables[TableRef("public", name)].columns
+        sources = {column.name: set(column.sources) for column in columns}
+        assert sources["domain"] == {"email"}
+        assert sources["Both"] == {"email", "ssn"}
+        everything = {column.name for column in columns}
+        for name_of_none in ("fixed", "origin"):  # nothing is recorded, so nothing is ruled out
+            assert sources[name_of_none] == everything - {name_of_none}
+        assert not any(sources[plain] for plain in ("id", "email", "ssn"))
+    assert found.tables[TableRef("public", "lonely")].columns[0].sources == ()
 
 
 async def test_what_could_stand_in_for_a_builtin(server: Server) -> None:

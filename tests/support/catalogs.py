@@ -1,4 +1,6 @@
-"""Catalogs without a server, from the plain CREATE TABLE statements in tests/catalogs."""
+"""Catalogs without a server, from the plain CREATE TABLE statements in tests/catalogs.
+
+What a generated column is computed from is written ``name type GENERATED FROM (source, source)``."""
 
 import re
 from functools import cache
@@ -10,7 +12,7 @@ from maskproxy.core.catalog import Catalog, Column, Table
 
 CATALOGS = Path(__file__).parents[1] / "catalogs"
 _TABLE = re.compile(r"CREATE TABLE (\w+)\.(\w+) \((.*?)\)(?: INHERITS \((\w+)\.(\w+)\))?;", re.DOTALL)
-_COLUMN = re.compile(r"(\w+) (\w+)(?:\((\d+)(?:,(\d+))?\))?(\[\])?")
+_COLUMN = re.compile(r"(\w+) (\w+)(?:\((\d+)(?:,(\d+))?\))?(\[\])?(?: GENERATED FROM \((.*)\))?")
 _OIDS = {type.name: type.oid for type in PG_TYPES.values()}
 _FIRST_OID = 16384  # FirstNormalObjectId
 
@@ -40,11 +42,18 @@ def read_catalog(sql: str) -> Catalog:
 def _column(line: str, attnum: int) -> Column:
     match = _COLUMN.match(line)
     assert match is not None, line
-    name, type_name, length, scale, array = match.groups()
+    name, type_name, length, scale, array, sources = match.groups()
     typmod = -1
     if scale is not None:
         typmod = ((int(length) << 16) | int(scale)) + 4
     elif length is not None:
         typmod = int(length) + 4
     full = type_name + (array or "")
-    return Column(name=name, type_oid=_OIDS.get(full, Oid(0)), type_name=full, typmod=typmod, attnum=attnum)
+    return Column(
+        name=name,
+        type_oid=_OIDS.get(full, Oid(0)),
+        type_name=full,
+        typmod=typmod,
+        attnum=attnum,
+        sources=tuple(sources.split(", ")) if sources else (),
+    )

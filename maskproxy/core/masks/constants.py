@@ -33,6 +33,7 @@ class Null(MaskRule):
 
     domains = frozenset(Domain)
     rank = 100
+    shows_part = False
     leaks = "nothing"
 
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
@@ -46,6 +47,7 @@ class Redact(MaskRule):
 
     domains = frozenset(Domain)
     rank = 90
+    shows_part = False
     leaks = "whether there is a value"
 
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:

@@ -39,6 +39,9 @@ class MaskRule(Strict):
     leaks: ClassVar[str]
     """What a reader of masked values still learns: the end of the sentence "it discloses ..."."""
 
+    shows_part: ClassVar[bool] = True
+    """Whether something of the value itself is seen: some characters, its year, its size."""
+
     coarsens: ClassVar[bool] = False
     """Whether a value that is coarse already (the first of January, a round number) comes back as it is."""
 

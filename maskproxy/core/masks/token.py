@@ -33,6 +33,7 @@ class Token(MaskRule):
 
     domains = frozenset({Domain.TEXT, Domain.INT, Domain.UUID, Domain.BYTES, Domain.JSON})
     rank = 60
+    shows_part = False
     leaks = "which values are equal, and how often each occurs"
 
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:

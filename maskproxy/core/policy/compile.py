@@ -5,7 +5,7 @@ promise what is not enforced. A warning is what works but probably was not meant
 that cannot represent its result in a column's type (the column is NULL), a scope that sees nothing.
 
 A table and its inheritance children or partitions share their rows, so they share labels and denials: reading the
-parent reads the child.
+parent reads the child. A generated column has the labels and denials of the columns it is computed from.
 """
 
 import hashlib

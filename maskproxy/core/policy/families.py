@@ -1,14 +1,38 @@
-"""Tables that share rows: a parent, its inheritance children and partitions, theirs, and so on."""
+"""Columns that hold the same values under other names: what one of them is labelled or denied for, all are.
 
-from collections.abc import Mapping
+Tables share rows with their inheritance children and partitions, so columns of one name there hold the same values. A
+generated column is computed from columns of its table, so it carries what they hold, changed or not.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from maskproxy.base.refs import ColumnRef, TableRef
 from maskproxy.core.catalog import Catalog
 
-Families = Mapping[TableRef, frozenset[TableRef]]
+T = TypeVar("T")
 
 
-def families(catalog: Catalog) -> Families:
+class Carriers:
+    """The columns of one catalog that carry what a column holds."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._families = _families(catalog)
+        self._computed = _computed(catalog)
+
+    def copies(self, column: ColumnRef) -> frozenset[ColumnRef]:
+        """``column`` and the columns of its name in the tables that share rows with its table."""
+        tables = self._families.get(column.table_ref, frozenset({column.table_ref}))
+        found = (ColumnRef(table.schema, table.name, column.column) for table in tables)
+        return frozenset(each for each in found if self._catalog.column(each) is not None)
+
+    def all(self, column: ColumnRef) -> frozenset[ColumnRef]:
+        """The copies, the generated columns that are computed from them, their copies, and so on."""
+        return _reached(column, lambda each: self.copies(each) | self._computed.get(each, frozenset()))
+
+
+def _families(catalog: Catalog) -> Mapping[TableRef, frozenset[TableRef]]:
     """By table: everything connected to it by inheritance, itself included. Tables without relatives are left out."""
     near: dict[TableRef, set[TableRef]] = {}
     for table in catalog.tables.values():
@@ -18,22 +42,26 @@ def families(catalog: Catalog) -> Families:
     found: dict[TableRef, frozenset[TableRef]] = {}
     for start in near:
         if start not in found:
-            family = _connected(start, near)
+            family = _reached(start, near.__getitem__)
             found.update(dict.fromkeys(family, family))
     return found
 
 
-def _connected(start: TableRef, near: Mapping[TableRef, set[TableRef]]) -> frozenset[TableRef]:
+def _computed(catalog: Catalog) -> Mapping[ColumnRef, frozenset[ColumnRef]]:
+    """By column: the generated columns that are computed from it."""
+    found: dict[ColumnRef, set[ColumnRef]] = {}
+    for ref, table in catalog.tables.items():
+        for column in table.columns:
+            for source in column.sources:
+                target = ColumnRef(ref.schema, ref.name, column.name)
+                found.setdefault(ColumnRef(ref.schema, ref.name, source), set()).add(target)
+    return {source: frozenset(targets) for source, targets in found.items()}
+
+
+def _reached(start: T, near: Callable[[T], Iterable[T]]) -> frozenset[T]:
     reached, waiting = {start}, [start]
     while waiting:
-        fresh = near[waiting.pop()] - reached
+        fresh = set(near(waiting.pop())) - reached
         reached |= fresh
         waiting.extend(fresh)
     return frozenset(reached)
-
-
-def relatives(column: ColumnRef, known: Families, catalog: Catalog) -> list[ColumnRef]:
-    """``column`` and the columns of its name in the tables that share rows with its table."""
-    tables = known.get(column.table_ref, frozenset({column.table_ref}))
-    found = [ColumnRef(table.schema, table.name, column.column) for table in sorted(tables)]
-    return [each for each in found if catalog.column(each) is not None]

@@ -1,6 +1,7 @@
 """From labels and masks in the rules to what each label asks for each column."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.types import PG_TYPES, PgType
@@ -9,7 +10,7 @@ from maskproxy.core.masks.constants import Null
 from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.document import RulesDocument
-from maskproxy.core.policy.families import families, relatives
+from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.patterns import explain_no_match, match_columns, parse_pattern
 from maskproxy.core.policy.problems import Problems
 from maskproxy.core.policy.ruleset import Candidate, Denial
@@ -18,8 +19,17 @@ from maskproxy.core.yaml import did_you_mean
 LabelKeys = Callable[[str], bytes]
 """Label to the key of its tokens."""
 
-Labelled = Mapping[ColumnRef, Mapping[str, Location]]
-"""By column: its labels, each with the place of the pattern that gave it."""
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Why a column has a label: the place of the pattern, and whether that names only what the column comes from."""
+
+    location: Location
+    computed: bool
+
+
+Labelled = Mapping[ColumnRef, Mapping[str, Origin]]
+"""By column: its labels."""
 
 Asked = Mapping[str, Sequence[tuple[MaskRule, Location]]]
 """By label: its masks, one for each document that has one."""
@@ -30,17 +40,25 @@ def known_labels(documents: Sequence[RulesDocument]) -> frozenset[str]:
 
 
 def label_columns(documents: Sequence[RulesDocument], catalog: Catalog, problems: Problems) -> Labelled:
-    """Labels of a table are also those of its inheritance children and partitions, and the other way round."""
-    kin = families(catalog)
-    labelled: dict[ColumnRef, dict[str, Location]] = {}
+    """Labels of a table are also those of its inheritance children and partitions, and the other way round; labels of
+    a column are also those of the generated columns computed from it."""
+    carriers = Carriers(catalog)
+    labelled: dict[ColumnRef, dict[str, Origin]] = {}
     for document in documents:
         for label, patterns in document.model.labels.items():
             for index, text in enumerate(patterns):
                 location = document.locate("labels", label, index)
                 for column in _matches(text, location, catalog, problems):
-                    for relative in relatives(column, kin, catalog):
-                        labelled.setdefault(relative, {}).setdefault(label, location)
+                    copies = carriers.copies(column)
+                    for carrier in carriers.all(column):
+                        _label(labelled.setdefault(carrier, {}), label, Origin(location, carrier not in copies))
     return labelled
+
+
+def _label(labels: dict[str, Origin], label: str, origin: Origin) -> None:
+    """A pattern that names the column itself counts before one that names what it is computed from."""
+    if label not in labels or (labels[label].computed and not origin.computed):
+        labels[label] = origin
 
 
 def _matches(text: str, location: Location, catalog: Catalog, problems: Problems) -> Sequence[ColumnRef]:
@@ -74,8 +92,8 @@ def candidates(
     """What each label of each column asks for."""
     return {
         column: {
-            label: _candidate(column, label, location, asked.get(label, ()), catalog, keys, problems)
-            for label, location in labels.items()
+            label: _candidate(column, label, origin, asked.get(label, ()), catalog, keys, problems)
+            for label, origin in labels.items()
         }
         for column, labels in labelled.items()
     }
@@ -84,7 +102,7 @@ def candidates(
 def _candidate(
     column: ColumnRef,
     label: str,
-    location: Location,
+    origin: Origin,
     asked: Sequence[tuple[MaskRule, Location]],
     catalog: Catalog,
     keys: LabelKeys,
@@ -92,23 +110,36 @@ def _candidate(
 ) -> Candidate:
     if not asked:
         rule = f"labels.{label}"
-        return Candidate((0, _NOTHING, rule), Denial(rule, location))
-    bound = [_bind(column, label, rule, where, catalog, keys(label), problems) for rule, where in asked]
+        return Candidate((0, _NOTHING, rule), Denial(rule, origin.location))
+    bound = [
+        _bind(column, label, rule, where, catalog, keys(label), problems, computed=origin.computed)
+        for rule, where in asked
+    ]
     return max(bound, key=lambda candidate: candidate.strictness)
 
 
+# reverse(ssn), of which the end is shown, shows the beginning of ssn: only who labels the column itself can want that
+_COMPUTED = Misfit("it is computed from a labelled column and would show another part of it; label it to mask it so")
 _NULL = Null(mask="null")
 _NOTHING = _NULL.strictness
 
 
 def _bind(
-    ref: ColumnRef, label: str, rule: MaskRule, location: Location, catalog: Catalog, key: bytes, problems: Problems
+    ref: ColumnRef,
+    label: str,
+    rule: MaskRule,
+    location: Location,
+    catalog: Catalog,
+    key: bytes,
+    problems: Problems,
+    *,
+    computed: bool,
 ) -> Candidate:
     """A mask that cannot represent its result is ``null``: said now by ``check``, done at run time."""
     column = catalog.column(ref)
     assert column is not None  # patterns match columns of the catalog only
     type = PG_TYPES.get(column.type_oid)
-    apply = _function(rule, type, column, key)
+    apply = _COMPUTED if computed and rule.shows_part else _function(rule, type, column, key)
     if isinstance(apply, Misfit):
         problems.warn(location, f"mask `{rule.mask}` of label `{label}` makes {ref} NULL: {apply.reason}")
         apply, rule = None, _NULL

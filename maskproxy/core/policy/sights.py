@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from maskproxy.base.refs import ColumnRef, Location, TableRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.document import ColumnUse, RulesDocument, ScopeModel
-from maskproxy.core.policy.families import families, relatives
+from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.labelling import known_labels
 from maskproxy.core.policy.patterns import Pattern, explain_no_match, match_columns, match_tables, parse_pattern
 from maskproxy.core.policy.problems import Problems
@@ -60,7 +60,7 @@ class _Reader:
         self._catalog = catalog
         self._labels = labels
         self._problems = problems
-        self._families = families(catalog)
+        self._carriers = Carriers(catalog)
 
     def read(self, scope: _Written) -> _Own:
         model = scope.model
@@ -95,8 +95,8 @@ class _Reader:
                 self._report(pattern, location, found)
                 denial = Denial(f"scopes.{scope.name}.deny", location)
                 for column in found:
-                    for relative in relatives(column, self._families, self._catalog):
-                        yield relative, denial
+                    for carrier in self._carriers.all(column):
+                        yield carrier, denial
 
     def _pattern(self, text: str, location: Location, *shapes: str) -> Pattern | None:
         try:

@@ -203,6 +203,78 @@ scopes:
     assert set(sees(found.scopes["b"])) == {"people.id", "people_old.id"}
 
 
+GENERATED = """
+CREATE TABLE public.people (
+id int4
+email text
+ssn text
+domain text GENERATED FROM (email)
+both text GENERATED FROM (email, ssn)
+size point GENERATED FROM (ssn)
+plain int4 GENERATED FROM (id)
+);
+CREATE TABLE public.people_part (
+ssn text
+other text
+plain int4 GENERATED FROM (other)
+) INHERITS (public.people);
+"""
+
+
+def test_a_generated_column_has_the_labels_of_its_sources() -> None:
+    text = """
+labels: {mail: [public.people.email], number: [public.people.ssn]}
+masks: {mail: {mask: token}, number: {mask: redact}}
+scopes:
+  none: {select: [public.people]}
+  mail: {select: [public.people], clear: [mail]}
+  all: {select: [public.people], clear: [mail, number]}
+"""
+    found = rules(text, read_catalog(GENERATED))
+    none, mail = sees(found.scopes["none"]), sees(found.scopes["mail"])
+    names = ("email", "domain", "both", "size", "plain", "id")
+    assert [none[f"people.{name}"] for name in names] == ["token", "token", "redact", "null", "clear", "clear"]
+    assert [mail[f"people.{name}"] for name in names] == ["clear", "clear", "redact", "null", "clear", "clear"]
+    assert set(sees(found.scopes["all"]).values()) == {"clear"}
+    warned = [str(problem) for problem in found.warnings]
+    assert warned == [
+        "r.yaml:5: mask `redact` of label `number` makes public.people.size NULL: masks do not know its type point"
+    ]
+
+
+def test_a_generated_column_is_denied_with_any_of_its_sources() -> None:
+    text = """
+labels: {number: [public.people.ssn]}
+scopes:
+  label: {select: [public.people]}
+  deny: {select: [public.people], deny: [public.people.email]}
+  part: {select: [public.people], deny: [public.people_part.other]}
+  own: {select: [public.people], clear: [number], deny: [public.people.domain]}
+"""
+    found = rules(text, read_catalog(GENERATED))
+    hidden = {name: {str(ref).split(".")[-1] for ref in scope.denied} for name, scope in found.scopes.items()}
+    assert hidden["label"] == {"ssn", "both", "size"}
+    assert hidden["deny"] == {"email", "domain", "both", "ssn", "size"}
+    assert {"plain"} < hidden["part"]  # the part computes it otherwise, and reading the parent reads the part
+    assert hidden["own"] == {"domain"}
+
+
+def test_a_mask_that_shows_a_part_does_so_for_a_generated_column_only_when_that_is_labelled_itself() -> None:
+    """The end of ``reverse(ssn)`` is the beginning of ssn."""
+    text = """
+labels: {number: [LABELLED]}
+masks: {number: {mask: partial, keep_last: 4}}
+scopes: {s: {select: [public.people]}}
+"""
+    known = read_catalog(GENERATED)
+    inherited = rules(text.replace("LABELLED", "public.people.ssn"), known)
+    assert sees(inherited.scopes["s"])["people.ssn"] == "partial"
+    assert sees(inherited.scopes["s"])["people.both"] == "null"
+    assert any("makes public.people.both NULL: it is computed from" in str(each) for each in inherited.warnings)
+    for both in ("public.people.both, public.people.ssn", "public.people.ssn, public.people.both"):
+        assert sees(rules(text.replace("LABELLED", both), known).scopes["s"])["people.both"] == "partial"
+
+
 def test_what_a_mask_cannot_represent_is_null_and_a_warning() -> None:
     text = """
 labels: {a: ["public.customers.*"]}
