@@ -21,6 +21,7 @@ class PostgresSession:
         self._state = SessionState(policy)
         self._requests = Requests(self._state)
         self._replies = Replies(self._state)
+        self._backend_gone = False
 
     @property
     def closed(self) -> bool:
@@ -83,6 +84,7 @@ class PostgresSession:
                 self._replies.recorded(number, durable=durable)
             self._requests.pump()
             self._replies.pump()
+            self._end_if_gone()
         except ProtocolError as error:
             self._state.end(error)
 
@@ -95,8 +97,14 @@ class PostgresSession:
         self._state.policy = policy
 
     def backend_lost(self) -> None:
-        lost = BackendUnavailable("the connection to the database was lost")
-        self._state.end(None if self._state.leaving else lost)
+        """What it sent before is still released, as soon as its record is durable."""
+        self._backend_gone = True
+        self._end_if_gone()
+
+    def _end_if_gone(self) -> None:
+        if self._backend_gone and not self._replies.held:
+            lost = BackendUnavailable("the connection to the database was lost")
+            self._state.end(None if self._state.leaving else lost)
 
     def end(self, error: MaskproxyError | None) -> None:
         self._state.end(error)

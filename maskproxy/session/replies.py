@@ -67,10 +67,15 @@ class Replies:
         }
 
     @property
-    def full(self) -> bool:
-        """More of a result waits for its durable record than should: stop reading from the server."""
+    def held(self) -> bool:
+        """Something of the server waits for a durable record."""
         head = self._state.pipeline.head
-        return head is not None and head.durability is Durability.PENDING and len(self._rest) > limits.HIGH_WATER
+        return head is not None and head.durability is Durability.PENDING and bool(self._rest)
+
+    @property
+    def full(self) -> bool:
+        """More waits so than should: stop reading from the server."""
+        return self.held and len(self._rest) > limits.HIGH_WATER
 
     def feed(self, data: bytes) -> None:
         self._rest = self._rest + data if self._rest else data
