@@ -1,12 +1,15 @@
 """Statement text without its literals and comments, by PostgreSQL's own lexical rules (``scan.l``, chapter 4.1).
 
+Quoted names can hold anything, a value too (``ssn = "123-45-6789"``), so ``"…"`` keeps only what looks like a plain
+name; in messages, which quote names in the same way, likewise. A value that looks like a name still appears, quoted or
+not: nobody can tell ``WHERE name = Miller`` from a column.
+
 The text goes into the audit log, so the rule is: a value may never be taken for SQL. What has two readings is not
 lexed at all and the caller records only a digest:
 
 - anything unterminated, and characters that are no part of SQL outside quotes;
 - ``\\'`` in a plain string: its end depends on ``standard_conforming_strings``;
-- a number with letters behind it (``12ab``): one token or two, depending on the server's version;
-- ``U&"…"`` and ``"…"`` are names, not values, and stay.
+- a number with letters behind it (``12ab``): one token or two, depending on the server's version.
 
 One left-to-right pass; every alternative is possessive or atomic, so time is linear in the text.
 """
@@ -39,9 +42,12 @@ _TOKEN = re.compile(
     rf"|(?P<plain>(?:[uU]&)?{_PLAIN}(?:{_CONTINUED}{_PLAIN})*+)"
     rf"|(?P<dollar>\${_TAG}\$)"
     rf"|(?P<number>{_NUMBER})"
-    rf'|(?P<kept>(?:[uU]&)?"(?>(?:[^"]|"")*+)"|{_NAME}|\$[0-9]++(?![{_NAME_START}0-9])'
+    rf'|(?P<quoted>(?:[uU]&)?"(?>(?:[^"]|"")*+)")'
+    rf"|(?P<kept>{_NAME}|\$[0-9]++(?![{_NAME_START}0-9])"
     rf"|{_SPACE}++|[,()\[\];:+*/%^<>=~!@#&|`?-]|\.\.|\.(?![0-9]))"
 )
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,62}")
+_OUR_WORDS = re.compile(r"[A-Za-z ,;:()`._-]*")
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -57,6 +63,9 @@ def strip_literals(text: str) -> str | None:
         kind = token.lastgroup
         if kind == "kept":
             pieces.append(token.group())
+        elif kind == "quoted":
+            prefix, name = token.group()[:-1].split('"', 1)
+            pieces.append(f'{prefix}"{_plain_name(name)}"')
         elif kind == "comment":
             pieces.append(" ")
         elif kind == "block":
@@ -70,6 +79,27 @@ def strip_literals(text: str) -> str | None:
             return None
         position = end
     return "".join(pieces)
+
+
+def strip_names(message: str) -> str:
+    """A message of ours with ``"?"`` for each quoted name that is not plain.
+
+    A name may hold quotes itself. Where that leaves in doubt what is quoted, nothing from the first quote to the last
+    is kept."""
+    if '"' not in message:
+        return message
+    before, *between, after = message.split('"')
+    names, words = between[::2], between[1::2]
+    if len(names) == len(words):  # the number of quotes is odd
+        return f'{before}"{PLACEHOLDER}"'
+    if not all(map(_OUR_WORDS.fullmatch, words)):
+        return f'{before}"{PLACEHOLDER}"{after}'
+    between[::2] = map(_plain_name, names)
+    return '"'.join([before, *between, after])
+
+
+def _plain_name(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else PLACEHOLDER
 
 
 def _end_of_block_comment(text: str, position: int) -> int | None:

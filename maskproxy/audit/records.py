@@ -13,7 +13,7 @@ import orjson
 
 from maskproxy.audit.digests import shape_digest, text_digest
 from maskproxy.audit.framing import MAX_RECORD
-from maskproxy.audit.literals import strip_literals
+from maskproxy.audit.literals import strip_literals, strip_names
 from maskproxy.audit.moment import Moment
 from maskproxy.audit.values import (
     Actor,
@@ -117,7 +117,8 @@ def outcome(context: Context, at: Moment, *, ref: str, result: Result, out: Out,
 def denied(
     context: Context, at: Moment, *, statement: StatementInfo, decision: DecisionInfo, sqlstate: str, why: str
 ) -> bytes:
-    """A statement that never reached the database. ``why`` is the refusal's message; it must not quote values."""
+    """A statement that never reached the database. ``why`` is the refusal's message; it must not quote values. As in
+    every record, names in it that are not plain are left out."""
     return _record(
         context,
         at,
@@ -151,7 +152,16 @@ def log_event(
     return _record(context, at, kind, Out.OK, prev=prev, why=why)
 
 
-def _record(context: Context, at: Moment, kind: RecordType, out: Out, phase: str = "event", **fields: object) -> bytes:
+def _record(
+    context: Context,
+    at: Moment,
+    kind: RecordType,
+    out: Out,
+    phase: str = "event",
+    *,
+    why: str | None = None,
+    **fields: object,
+) -> bytes:
     record: dict[str, object] = {
         **context.parts,
         "id": at.id,
@@ -161,6 +171,8 @@ def _record(context: Context, at: Moment, kind: RecordType, out: Out, phase: str
         "phase": phase,
         "out": out,
     }
+    if why is not None:
+        record["why"] = strip_names(why)[:MAX_WORDS]
     for name, value in fields.items():
         if value is not None:
             record[name] = value[:MAX_WORDS] if isinstance(value, str) else value

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from maskproxy.audit.literals import strip_literals
+from maskproxy.audit.literals import strip_literals, strip_names
 
 CONSTANTS = {"SCONST", "USCONST", "BCONST", "XCONST", "ICONST", "FCONST"}
 COMMENTS = {"SQL_COMMENT", "C_COMMENT"}
@@ -25,9 +25,12 @@ CASES = [
     ("select 'a' 'b'", "select ? ?"),
     ("select 'C:\\temp'", "select ?"),
     ("select $$it's$$, $q$ $$ $q$, $1", "select ?, ?, $1"),
-    ("select U&'d\\0061t' UESCAPE '!', U&\"d\\0061t\"", 'select ? UESCAPE ?, U&"d\\0061t"'),
+    ("select U&'d\\0061t' UESCAPE '!', U&\"d\\0061t\"", 'select ? UESCAPE ?, U&"?"'),
     ("select B'01', x'ff', N'n'", "select ?, ?, N?"),
-    ('select "O\'Brien", "a""b"', 'select "O\'Brien", "a""b"'),
+    ('select "O\'Brien", "a""b"', 'select "?", "?"'),
+    ('select u&"plain", "Plain_1$"', 'select u&"plain", "Plain_1$"'),
+    ('where ssn = "123-45-6789" or x = "Ann Lee"', 'where ssn = "?" or x = "?"'),
+    (f'select "{"a" * 63}", "{"b" * 64}", "é"', f'select "{"a" * 63}", "?", "?"'),
     ("select 1.5e-3, .5, 1., 1_000, 0xFF, 0o17, 0b1", "select ?, ?, ?, ?, ?, ?, ?"),
     ("select -5, a1, t.c2, f(10)", "select -?, a1, t.c2, f(?)"),
     ("select 1 -- ssn 123-45-6789\nfrom t", "select ?  \nfrom t"),
@@ -86,9 +89,16 @@ def by_the_server(text: str) -> str | None:
         name = postgast.pg_query_pb2.Token.Name(token.token)
         pieces.append(data[position : token.start].decode())
         word = data[token.start : token.end].decode()
+        if name in ("IDENT", "UIDENT") and '"' in word:
+            word = re.sub(r'(?s)".*"', quoted_name, word)
         pieces.append("?" if name in CONSTANTS else " " if name in COMMENTS else word)
         position = token.end
     return "".join([*pieces, data[position:].decode()])
+
+
+def quoted_name(match: re.Match[str]) -> str:
+    name = match.group()
+    return name if re.fullmatch(r'"[A-Za-z_]\w*"', name, re.ASCII) else '"?"'
 
 
 WORDS = """' '' \\ E' e' U&' U&" B' x' N' " $$ $q$ $1 $ -- /* */ - * / ab q é 1 0x f 1.5 e5 . , ( + _ || ; : ?"""
@@ -103,12 +113,39 @@ def test_the_servers_scanner_agrees(text: str) -> None:
         assert stripped == expected
 
 
+MESSAGES = [
+    ("a statement too long", "a statement too long"),
+    ('permission denied for column "ssn" of "customers" (rule `x`)', None),
+    ('column "Ann Lee" does not exist', 'column "?" does not exist'),
+    ('column "ssn" of "1-2" does not exist', 'column "ssn" of "?" does not exist'),
+    ('syntax error at or near "\'secret"', 'syntax error at or near "?"'),
+    ('column "a" 123-45 "b" does not exist', 'column "?" does not exist'),  # the name is: a" 123-45 "b
+    ('column "a"123-45" does not exist', 'column "?"'),
+    ('near "123\n456" here', 'near "?" here'),
+    ('near "', 'near "?"'),
+    ('near ""', 'near "?"'),
+]
+
+
+@pytest.mark.parametrize(("message", "stripped"), MESSAGES)
+def test_names_that_are_not_plain_are_left_out_of_messages(message: str, stripped: str | None) -> None:
+    assert strip_names(message) == (message if stripped is None else stripped)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet='ab "-', max_size=12), st.text(alphabet='ab "-', max_size=12))
+def test_no_digit_of_a_name_that_is_not_plain_stays_in_a_message(first: str, second: str) -> None:
+    message = f'permission denied for column "{first} 9" of "{second} 9" (rule)'
+    assert "9" not in strip_names(message)
+
+
 QUOTES = [
     ("'{}'", "'"),
     ("E'{}'", "'\\"),
     ("$$ {} $$", "$"),
     ("$tag${}$tag$", "$"),
     ("U&'{}'", "'\\"),
+    ('"1{}"', '"'),
     ("/* {} */", "*/"),
     ("-- {}\n", "\n\r"),
 ]

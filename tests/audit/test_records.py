@@ -150,7 +150,7 @@ def test_many_parameters_are_cut_and_counted() -> None:
 
 
 def test_a_record_that_is_too_long_loses_its_text_first_and_says_so() -> None:
-    text = '"' + "\x01" * 20_000 + '"'  # six bytes each in JSON
+    text = "\U0001f600" * 20_000  # a name, four bytes each
     statement = records.describe_text(text, KEY, tables=("public.c",))
     assert statement.text == text
     record = orjson.loads(records.intent(SESSION, AT, statement=statement, decision=PERMIT))
@@ -197,6 +197,22 @@ def test_whatever_comes_a_record_fits_in_one_line(
         assert b"\n" not in data
         record: dict[str, Any] = orjson.loads(data)
         assert record["type"] in ("stmt.deny", "stmt.outcome")
+
+
+def test_a_quoted_name_that_may_be_a_value_is_in_no_record() -> None:
+    statement = records.describe_text('select "SECRET 4" from c where ssn = "123-45-6789"', KEY)
+    why = 'column "123-45-6789" does not exist'
+    for data in (
+        records.denied(SESSION, AT, statement=statement, decision=PERMIT, sqlstate="42703", why=why),
+        records.outcome(SESSION, AT, ref="r", result=Result(end=End.ERROR), out=Out.ERROR, why=why),
+        records.auth_fail(SESSION, AT, why=why),
+        records.session_deny(SESSION, AT, why=why, sqlstate="42703"),
+        records.session_end(SESSION, AT, why=why),
+        records.proto_reject(SESSION, AT, why=why),
+    ):
+        assert orjson.loads(data)["why"] == 'column "?" does not exist'
+        assert b"6789" not in data
+        assert b"SECRET 4" not in data
 
 
 def test_text_of_another_encoding_is_recorded_as_far_as_it_can_be() -> None:
