@@ -58,6 +58,10 @@ def test_allowed(name: str, value: str) -> None:
         ("replication", "database"),
         ("session_preload_libraries", "x"),
         ("default_text_search_config", "x"),
+        ("enable_seqscan", "off"),  # rows then come in the order of an index
+        ("enable_hashjoin", "off"),
+        ("geqo", "off"),
+        ("geqo_seed", "0.5"),
         ("my.own", "x"),
         ("", ""),
     ],
