@@ -33,11 +33,14 @@ def machine(versions: Mapping[str, str]) -> str:
 
 
 def commit() -> str:
-    """The commit measured, ``+`` when files differ from it."""
+    """The commit measured, ``+`` when files other than the tables differ from it."""
     git = ["git", "-C", str(ROOT)]
+    others = ["--", ".", f":!{README.relative_to(ROOT)}"]
     try:
         short = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno", *others], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "outside git"
     return short.stdout.strip() + ("+" if dirty.stdout else "")
