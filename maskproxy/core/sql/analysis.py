@@ -10,6 +10,7 @@ Whatever fails on the way refuses the whole text (StatementError); nothing is gu
 from collections.abc import Mapping
 from typing import Final
 
+from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.catalog import Catalog, SearchPath
 from maskproxy.core.sql import classify, substitute
@@ -64,6 +65,8 @@ def analyse(text: str, catalog: Catalog, search_path: SearchPath = ("public",)) 
 def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Analysis, ...]:
     tokens = lex(text)
     pieces = classify.split(tokens)
+    if len(pieces) > limits.MAX_STATEMENTS:
+        raise LimitExceeded(f"text has more than {limits.MAX_STATEMENTS} statements", hint="Send them one by one.")
     source = Source(text)
     parsed = parse_statements(source)
     if len(parsed) != len(pieces):
@@ -77,6 +80,7 @@ def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Anal
             analyses.append(_session(piece, command, node))
         else:
             analyses.append(_query(piece, source, node, message, Findings(catalog, search_path, AllowList(catalog))))
+        _check_splices(sum(len(analysis.splices) for analysis in analyses))
     return tuple(analyses)
 
 
@@ -92,6 +96,7 @@ def _query(piece: classify.Piece, source: Source, node: str, message: Message, f
     query = read_query(source, message)
     outputs = Queries(findings).statement(query)
     check_agreement(query_facts(query), parse_query(source.text[piece.start : piece.end], piece.tokens))
+    _check_splices(len(findings.substitutions))
     splices = tuple(
         substitute.make_splice(item, table, piece.tokens) for _, (item, table) in sorted(findings.substitutions.items())
     )
@@ -112,3 +117,8 @@ def _query(piece: classify.Piece, source: Source, node: str, message: Message, f
         session=findings.session,
         splices=splices,
     )
+
+
+def _check_splices(number: int) -> None:
+    if number > limits.MAX_SPLICES:
+        raise LimitExceeded(f"text names more than {limits.MAX_SPLICES} tables with hidden columns or rows")

@@ -167,20 +167,21 @@ def _window(window: Window) -> Iterator[Expression]:
 
 
 def _walk(expression: Expression) -> Iterator[Reference | QueryFacts]:
-    match expression:
-        case Column(parts):
-            yield parts
-        case Star(qualifier):
-            yield (*qualifier, "*")
-        case Parameter(number):
-            yield ("$", str(number))
-        case Subquery():
-            yield query_facts(expression.query)
-            if expression.test is not None:
-                yield from _walk(expression.test)
-        case _:
-            for child in _children(expression):
-                yield from _walk(child)
+    stack = [expression]
+    while stack:
+        match each := stack.pop():
+            case Column(parts):
+                yield parts
+            case Star(qualifier):
+                yield (*qualifier, "*")
+            case Parameter(number):
+                yield ("$", str(number))
+            case Subquery():
+                yield query_facts(each.query)
+                if each.test is not None:
+                    stack.append(each.test)
+            case _:
+                stack += _children(each)
 
 
 def _children(expression: Constant | Operation | Operator | Cast | Call) -> Iterator[Expression]:

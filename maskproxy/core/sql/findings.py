@@ -49,6 +49,7 @@ class Findings:
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     substitutions: dict[int, tuple[TableItem, Table]] = field(default_factory=dict)
+    relations: int = 0
     parameters: int = 0
     session: SessionCommand | None = None
 
@@ -60,6 +61,11 @@ class Findings:
                 f'computing with column "{column.name}" is not supported: its type has a user-defined cast',
                 position=None if position is None else position + 1,
             )
+
+    def count_relation(self) -> None:
+        self.relations += 1
+        if self.relations > limits.MAX_RELATIONS:
+            raise LimitExceeded("statement reads too many relations")
 
     def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None) -> None:
         self.uses += [Use(column, kind, position) for column in sorted(sources)]

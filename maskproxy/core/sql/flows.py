@@ -210,20 +210,26 @@ class Queries:
         return ctes
 
     def _cte(self, cte: Cte, place: Place, *, recursive: bool) -> Fields:
+        self._findings.count_relation()
         if recursive and isinstance(cte.query, SetOperation) and cte.query.operator is SetOperator.UNION:
             return self._fixpoint(cte, cte.query, place)
         return _cte_fields(cte, self.query(cte.query, place))
 
     def _fixpoint(self, cte: Cte, query: SetOperation, place: Place) -> Fields:
         """Rows of the left side flow through the right side again and again: iterate until nothing is added. Flows
-        only grow and are bounded, so this ends; nested, the rounds would multiply, so that is refused."""
+        only grow and are bounded, so this ends, but columns that change places can make it long; nested, the rounds
+        would multiply. Both are refused."""
         if self._in_recursion:
             raise Refused("WITH RECURSIVE inside another is not supported", position=_shown(cte.position))
         self._in_recursion = True
         first = self.query(query.left, replace(place, ctes=self._ctes(query.tail, place)))
         fields: Fields = ()
         grown = _cte_fields(cte, first)
+        rounds = 0
         while grown != fields:
+            rounds += 1
+            if rounds > limits.MAX_ROUNDS:
+                raise LimitExceeded("flows through this recursion are too long", position=_shown(cte.position))
             fields = grown
             outputs = self.query(query, replace(place, ctes={**place.ctes, cte.name: fields}))
             again = _cte_fields(cte, outputs)

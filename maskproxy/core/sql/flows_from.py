@@ -92,6 +92,7 @@ class Relations:
         return namespace
 
     def _item(self, item: FromItem, siblings: tuple[Relation, ...], place: Place) -> Joined:
+        self._findings.count_relation()
         match item:
             case TableItem():
                 relation = self._table(item, place)

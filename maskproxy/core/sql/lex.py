@@ -95,6 +95,7 @@ def lex(text: str) -> tuple[Token, ...]:
         if len(tokens) > limits.MAX_TOKENS:
             raise LimitExceeded(f"statement has more than {limits.MAX_TOKENS} tokens")
     _check_depth(tokens)
+    _check_subscripts(tokens)
     return tuple(tokens)
 
 
@@ -115,6 +116,8 @@ def _check_size(text: str) -> None:
             f"statement is longer than {limits.MAX_ANALYSED} bytes",
             hint="Send long lists of values as array parameters.",
         )
+    if text.count("/*") > limits.MAX_COMMENTS:
+        raise LimitExceeded(f"statement has more than {limits.MAX_COMMENTS} block comments")
 
 
 def _take(text: str, match: re.Match[str], tokens: list[Token]) -> int:
@@ -198,3 +201,20 @@ def _check_depth(tokens: list[Token]) -> None:
                 raise LimitExceeded("statement is nested too deeply", position=token.start + 1)
         elif token.value in opening:
             depth[opening[token.value]] -= 1
+
+
+def _check_subscripts(tokens: list[Token]) -> None:
+    """``x[1][1]...``: pairs of brackets side by side, counted at each depth of brackets."""
+    if sum(token.is_punctuation("[") for token in tokens) > limits.MAX_BRACKETS:
+        raise LimitExceeded("statement has too many brackets")
+    chains = [0]
+    before: Token | None = None
+    for token in tokens:
+        if token.is_punctuation("["):
+            chains[-1] = chains[-1] + 1 if before is not None and before.is_punctuation("]") else 1
+            if chains[-1] > limits.MAX_SUBSCRIPTS:
+                raise LimitExceeded("value has too many subscripts", position=token.start + 1)
+            chains.append(0)
+        elif token.is_punctuation("]") and len(chains) > 1:
+            chains.pop()
+        before = token

@@ -9,7 +9,7 @@ continues outwards once ``rel`` is found. A qualified name that is no column wou
 server; here it is unknown."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from maskproxy.base.errors import AmbiguousColumn, Refused, UnknownColumn, UnknownTable
 from maskproxy.base.refs import ColumnRef, TableRef
@@ -55,9 +55,14 @@ class Relation:
     is_base: bool = False  # has system columns
     is_substituted: bool = False
     columns_visible: bool = True
+    _by_name: dict[str, list[Field]] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for each in self.fields:
+            self._by_name.setdefault(each.name, []).append(each)
 
     def named(self, name: str) -> list[Field]:
-        return [field for field in self.fields if field.name == name]
+        return self._by_name.get(name, [])
 
     def row(self) -> Flow:
         return Flow(computed(*(field.flow for field in self.fields)).sources, None, True)

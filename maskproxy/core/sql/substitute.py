@@ -7,6 +7,7 @@ tables."""
 
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 from maskproxy.base.errors import Refused
@@ -90,9 +91,13 @@ def _replace(node: Any, substitutions: dict[int, tuple[TableItem, Table]]) -> An
 
 
 def _derived_item(item: TableItem, table: Table) -> DerivedItem:
-    source = Source(derived_table(table, only=item.only))
-    query = read_query(source, parse_statements(source)[0][2])
-    return DerivedItem(query=query, alias=item.alias or Alias(item.name))
+    return DerivedItem(query=_read(derived_table(table, only=item.only)), alias=item.alias or Alias(item.name))
+
+
+@lru_cache(maxsize=256)
+def _read(text: str) -> Query:
+    source = Source(text)
+    return read_query(source, parse_statements(source)[0][2])
 
 
 def quoted(name: str) -> str:

@@ -1,5 +1,8 @@
 """The composition: bounds, faults, order of checks, what a client can tell from a refusal."""
 
+from contextlib import suppress
+from time import process_time
+
 import pytest
 
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError, UnknownColumn, UnknownTable
@@ -27,15 +30,46 @@ from tests.core.sql.catalogs import shop
         "SELECT 1 FROM " + "generate_series(1, (SELECT 1 FROM " * 20 + "orders" + "))" * 20,
         "SELECT " + "date(" * 30 + "1" + ")" * 30,
         "SELECT x" + "[1]" * 3000,
+        "SELECT ('{1}'::int[])" + "[1]" * 900,
+        "SELECT " + ", ".join(["tags[1]"] * 1600) + " FROM customers",
+        "WITH RECURSIVE t("
+        + ", ".join(f"a{n}" for n in range(600))
+        + ") AS (SELECT id"
+        + ", 1" * 599
+        + " FROM orders UNION ALL SELECT "
+        + ", ".join(f"a{(n + 1) % 600}" for n in range(600))
+        + " FROM t) TABLE t",
+        "SELECT * FROM pg_type;" * 1500,
+        "SELECT * FROM pg_type;" * 99,
+        "SELECT 1 WHERE 1 IN (" + ", ".join(["(SELECT oid FROM pg_type)"] * 900) + ")",
+        "SELECT 1 FROM " + ", ".join(f"pg_type a{n}" for n in range(500)),
+        "SELECT 1 FROM "
+        + ", ".join(f"orders a{n}" for n in range(190))
+        + " WHERE 1 IN (a9.id"
+        + ", a9.id" * 2000
+        + ")",
+        "SELECT "
+        + ", ".join(["a1599"] * 1600)
+        + " FROM (SELECT "
+        + ", ".join(f"id AS a{n}" for n in range(1600))
+        + " FROM orders) q",
+        "SELECT " + ", ".join(["||".join(["name"] * 45)] * 100) + " FROM customers",
+        "SELECT id FROM orders WHERE " + " OR ".join(["id = 1"] * 2400),
+        "SELECT id FROM orders WHERE id IN (id" + ", id" * 4800 + ")",
+        "SELECT CASE " + "WHEN id = 1 THEN 2 " * 1200 + "END FROM orders",
+        "WITH " + ", ".join(f"a{n} AS (SELECT 1)" for n in range(1400)) + " SELECT 1",
+        "SELECT 1 " + "/*" * 15000 + "*/" * 15000,
+        "SELECT 1 " + ("/*" * 8 + "*/" * 8) * 2000,
+        "SELECT 1 " + "-- a\n" * 12000,
     ],
     ids=lambda sql: sql[:24],
 )
 @pytest.mark.timeout(10)
 def test_no_statement_takes_long(sql: str) -> None:
-    try:
-        analyse(sql, shop("everything"))
-    except StatementError:
-        return
+    begin = process_time()
+    with suppress(StatementError):
+        analyse(sql, shop("no notes"))
+    assert process_time() - begin < 2
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,24 @@ def test_tokens_do_not_show_what_they_hold() -> None:
 
 def test_only_ascii_is_folded() -> None:
     assert fold("ÄbC") == "Äbc"
+
+
+@pytest.mark.parametrize(
+    ("sql", "bound"),
+    [
+        ("a[1][1][1][1][1][1] + b[a[1][1][1][1][1][1]]", None),
+        ("a[1][1][1][1][1][1][1]", "too many subscripts"),
+        ("a[1][1] [1]/**/[1][1][1][b[1]]", "too many subscripts"),
+        ("b[a[1][1][1][1][1][1][1]]", "too many subscripts"),
+        ("a[1]," * 1000, None),
+        ("a[1]," * 1001, "brackets"),
+        ("/**/" * 1000, None),
+        ("/**/" * 1001, "comments"),
+    ],
+)
+def test_what_takes_parsers_long_is_bounded(sql: str, bound: str | None) -> None:
+    if bound is None:
+        lex(sql)
+        return
+    with pytest.raises(LimitExceeded, match=bound):
+        lex(sql)
