@@ -2,17 +2,16 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from pydantic import BaseModel
 from typer.core import TyperGroup
 
 from maskproxy.base.errors import MaskproxyError
-from maskproxy.cli.main import app
+from maskproxy.cli.main import COMMANDS, load_command
 from maskproxy.core.masks.table import MASKS
 from maskproxy.core.policy.document import LimitsModel, RulesDocument, RulesModel, ScopeModel, TrustModel
 from maskproxy.core.settings import _SettingsModel, parse_settings
@@ -20,7 +19,7 @@ from maskproxy.core.settings import _SettingsModel, parse_settings
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CODE = set(re.findall(r"`([^`\n]+)`", README))
-COMMANDS = typer.main.get_command(app)
+LOADED = {name: load_command(name) for name in COMMANDS}
 
 
 def _blocks(language: str) -> list[str]:
@@ -43,12 +42,12 @@ def _models(annotation: object) -> list[type[BaseModel]]:
     return [model for part in getattr(annotation, "__args__", ()) for model in _models(part)]
 
 
-def _commands(command: Any, path: str) -> Iterator[str]:
-    if isinstance(command, TyperGroup):
-        for name, each in command.commands.items():
-            yield from _commands(each, f"{path} {name}")
-    else:
-        yield path
+def _commands(commands: Mapping[str, Any], path: str) -> Iterator[str]:
+    for name, command in commands.items():
+        if isinstance(command, TyperGroup):
+            yield from _commands(command.commands, f"{path} {name}")
+        else:
+            yield f"{path} {name}"
 
 
 def _subclasses(kind: type[MaskproxyError]) -> Iterator[type[MaskproxyError]]:
@@ -85,7 +84,7 @@ def test_every_mask_is_documented_with_its_parameters_and_what_it_leaks(name: st
     assert set(MASKS[name].model_fields) - {"mask"} <= set(re.findall(r"`(\w+)`", row))
 
 
-@pytest.mark.parametrize("command", sorted(_commands(COMMANDS, "maskproxy")))
+@pytest.mark.parametrize("command", sorted(_commands(LOADED, "maskproxy")))
 def test_every_command_is_documented(command: str) -> None:
     assert command in CODE
 
@@ -97,7 +96,8 @@ def test_every_sqlstate_is_documented(sqlstate: str) -> None:
 
 @pytest.mark.parametrize("arguments", list(_shell_commands()), ids=shlex.join)
 def test_every_command_in_an_example_is_understood(arguments: list[str]) -> None:
-    command: Any = COMMANDS
+    name, *arguments = arguments
+    command = LOADED[name]
     while isinstance(command, TyperGroup):
         name, *arguments = arguments
         command = command.commands[name]

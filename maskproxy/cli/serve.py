@@ -13,7 +13,8 @@ from maskproxy.base import limits
 from maskproxy.base.errors import ConfigurationError
 from maskproxy.cli.common import ConfigOption, console, fail, load, stop
 from maskproxy.cli.logs import configure_logs
-from maskproxy.cli.supervisor import AlreadyRunning, Supervisor, running_pid
+from maskproxy.cli.running import running_pid
+from maskproxy.cli.supervisor import AlreadyRunning, Supervisor
 from maskproxy.store.configuration import load_rules
 
 

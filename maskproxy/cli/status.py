@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from maskproxy.cli.common import ConfigOption, JsonOption, console, load, print_json, stop
-from maskproxy.cli.supervisor import running_pid
+from maskproxy.cli.running import running_pid
 from maskproxy.core.settings import Settings
 from maskproxy.proxy.control import ask, control_path
 

@@ -11,11 +11,11 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import structlog
 
 from maskproxy.base import limits
+from maskproxy.cli.running import pid_path
 from maskproxy.core.settings import Settings
 from maskproxy.proxy.control import ask, control_path, recorder_path
 from maskproxy.store.configuration import load_key, load_rules
@@ -30,23 +30,6 @@ log = structlog.get_logger()
 
 class AlreadyRunning(Exception):
     """Another supervisor holds the run directory."""
-
-
-def pid_path(run: Path) -> Path:
-    return run / "maskproxy.pid"
-
-
-def running_pid(run: Path) -> int | None:
-    """The process id of the supervisor that holds this run directory, or None."""
-    try:
-        with pid_path(run).open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0) or None
-    except (FileNotFoundError, ValueError):
-        return None
-    return None
 
 
 class Supervisor:
