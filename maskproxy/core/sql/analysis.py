@@ -19,10 +19,12 @@ from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.flows import Queries
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.lex import lex
+from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.oracle import Message, Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.parse import parse_query
 from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, StatementKind, Verb
+from maskproxy.core.sql.tree import Query
 
 # The node of the server's grammar that each session statement must be.
 _NODES: Final[Mapping[Verb, str]] = {
@@ -79,7 +81,9 @@ def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Anal
         if command is not None:
             analyses.append(_session(piece, command, node))
         else:
-            analyses.append(_query(piece, source, node, message, Findings(catalog, search_path, AllowList(catalog))))
+            query = _read(piece, source, node, message)
+            findings = Findings(catalog, search_path, AllowList(catalog), Mentions(query))
+            analyses.append(_query(piece, source, query, findings))
         _check_splices(sum(len(analysis.splices) for analysis in analyses))
     return tuple(analyses)
 
@@ -90,10 +94,13 @@ def _session(piece: classify.Piece, command: SessionCommand, node: str) -> Analy
     return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=command)
 
 
-def _query(piece: classify.Piece, source: Source, node: str, message: Message, findings: Findings) -> Analysis:
+def _read(piece: classify.Piece, source: Source, node: str, message: Message) -> Query:
     if node != "select_stmt":
         raise Refused("this statement is not supported under a masking scope", position=piece.start + 1)
-    query = read_query(source, message)
+    return read_query(source, message)
+
+
+def _query(piece: classify.Piece, source: Source, query: Query, findings: Findings) -> Analysis:
     outputs = Queries(findings).statement(query)
     check_agreement(query_facts(query), parse_query(source.text[piece.start : piece.end], piece.tokens))
     _check_splices(len(findings.substitutions))

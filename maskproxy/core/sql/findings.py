@@ -8,6 +8,7 @@ from maskproxy.base.errors import LimitExceeded, Refused
 from maskproxy.base.refs import ColumnRef, TableRef
 from maskproxy.core.catalog import Catalog, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
+from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
 from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
 from maskproxy.core.sql.tree import TableItem
@@ -45,6 +46,7 @@ class Findings:
     catalog: Catalog
     search_path: SearchPath
     allow: AllowList
+    mentions: Mentions
     uses: list[Use] = field(default_factory=list)
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
@@ -61,6 +63,9 @@ class Findings:
                 f'computing with column "{column.name}" is not supported: its type has a user-defined cast',
                 position=None if position is None else position + 1,
             )
+
+    def substitutes(self, item: TableItem, table: Table) -> bool:
+        return table.is_partly_visible and self.mentions.can_reach_hidden(item, table)
 
     def count_relation(self) -> None:
         self.relations += 1

@@ -128,7 +128,7 @@ class Relations:
             fields=tuple(_base_field(table, column) for column in table.visible_columns),
             ref=table.ref,
             is_base=True,
-            is_substituted=table.is_partly_visible,
+            is_substituted=self._findings.substitutes(item, table),
         )
         return relation.aliased(item.alias, item.position)
 
@@ -139,7 +139,7 @@ class Relations:
                 hint="Read the tables it is made of.",
                 position=_shown(item.position),
             )
-        if table.is_partly_visible:
+        if self._findings.substitutes(item, table):
             if item.sampled or item.position is None:
                 raise Refused(
                     f'TABLESAMPLE of "{item.name}" is not supported under a masking scope',

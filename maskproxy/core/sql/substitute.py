@@ -1,4 +1,5 @@
-"""Edits of the client's own text: a table of which a scope may see only some columns becomes a derived table of those.
+"""Edits of the client's own text: a table of which a scope may see only some columns becomes a derived table of those,
+unless the statement provably cannot reach the others (``mentions``).
 
 ``FROM customers c`` becomes ``FROM (SELECT "id", "name" FROM "public"."customers") c``, so that neither a star, a
 whole row nor a NATURAL join can reach a hidden column. Only the table's name is replaced, where the server's grammar

@@ -1,0 +1,83 @@
+"""Whether a statement's own text can reach the hidden columns of a table it names; if not, it needs no edit.
+
+An edit has a price: a derived table has no primary key, so ``GROUP BY c.id`` no longer covers ``c.name``, and neither
+``schema.table.column`` nor TABLESAMPLE works on it. The check looks at the whole statement, not at scopes: the server
+resolves names with the hidden columns in sight and we without them, and the two agree for certain only if no name in
+the statement is a hidden column's."""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from maskproxy.core.catalog import Table
+from maskproxy.core.sql.tree import Column, FromItem, JoinItem, Query, Select, Star, TableItem
+
+
+class Mentions:
+    """What a statement says by name, anywhere in it."""
+
+    def __init__(self, query: Query) -> None:
+        self._query = query
+
+    def can_reach_hidden(self, item: TableItem, table: Table) -> bool:
+        """False only if nothing in the statement can mean a hidden column or row of this table."""
+        if table.filter or self._counts_columns or (item.alias is not None and item.alias.columns):
+            return True
+        name = item.name if item.alias is None else item.alias.name
+        if name in self._rows or item.position in self._starred:
+            return True
+        return any(column.hidden and column.name in self._columns for column in table.columns)
+
+    @cached_property
+    def _nodes(self) -> tuple[Any, ...]:
+        found: list[Any] = []
+        stack: list[Any] = [self._query]
+        while stack:
+            node = stack.pop()
+            if isinstance(node, tuple):
+                stack += node
+            elif hasattr(type(node), "__slots__"):
+                found.append(node)
+                stack += [getattr(node, name) for name in type(node).__slots__]
+        return tuple(found)
+
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        """Every part of every column reference, and the names in USING."""
+        references = (node.parts for node in self._nodes if isinstance(node, Column))
+        return frozenset().union(*references, *(node.using for node in self._nodes if isinstance(node, JoinItem)))
+
+    @cached_property
+    def _rows(self) -> frozenset[str]:
+        """What may be a whole row: a bare name, and the relation before a star."""
+        stars = {node.qualifier[-1] for node in self._nodes if isinstance(node, Star) and node.qualifier}
+        bare = {node.parts[0] for node in self._nodes if isinstance(node, Column) and len(node.parts) == 1}
+        return frozenset(stars | bare)
+
+    @cached_property
+    def _starred(self) -> frozenset[int | None]:
+        """Where the tables stand that a bare star takes all columns of; None, since a table without position may be
+        one."""
+        selects = (node for node in self._nodes if isinstance(node, Select))
+        starred = (each for each in selects if any(item.expression == Star() for item in each.items))
+        tables = (table for select in starred for item in select.from_items for table in _tables(item))
+        return frozenset({None, *(table.position for table in tables)})
+
+    @cached_property
+    def _counts_columns(self) -> bool:
+        """NATURAL compares all columns; new names for a join's columns go by their number; a join's whole row has
+        all of both sides."""
+        joins = [node for node in self._nodes if isinstance(node, JoinItem)]
+        aliases = [join.alias for join in joins if join.alias is not None]
+        return any(join.natural for join in joins) or any(
+            alias.columns or alias.name in self._rows for alias in aliases
+        )
+
+
+def _tables(item: FromItem) -> Iterator[TableItem]:
+    match item:
+        case TableItem():
+            yield item
+        case JoinItem():
+            yield from _tables(item.left)
+            yield from _tables(item.right)
