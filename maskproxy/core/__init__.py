@@ -1,4 +1,4 @@
 """Pure: values in, values out. No asyncio, clock, files, logging or randomness.
 
-    text --sql.analyse--> Analysis --policy.decide--> Permit | Deny --plan.make_plan--> Plan
+text --sql.analyse--> Analysis --policy.decide--> Permit | Deny --plan.make_plan--> Plan
 """
