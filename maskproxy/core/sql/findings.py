@@ -32,11 +32,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output column of a query at any depth. ``name`` is what the server calls it."""
+    """One output column of a query at any depth. ``name`` is what the server calls it; ``named`` if the client says
+    so, by an alias or as a column."""
 
     name: str
     flow: Flow
     position: int | None = None
+    named: bool = False
 
 
 @dataclass(slots=True)

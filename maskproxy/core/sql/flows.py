@@ -99,21 +99,24 @@ class Queries:
         expression = item.expression
         if isinstance(expression, Star):
             fields = (place.scope or Scope()).star(expression)
-            return tuple(Output(field.name, field.flow, item.position) for field in fields)
+            return tuple(Output(field.name, field.flow, item.position, named=True) for field in fields)
         flow = self._expressions.item(expression, place)
-        return (Output(item.name or self._expressions.name(expression), flow, item.position),)
+        named = item.name is not None or isinstance(expression, Column)
+        return (Output(item.name or self._expressions.name(expression), flow, item.position, named),)
 
     def _key(self, key: Expression, outputs: tuple[Output, ...], place: Place, kind: UseKind) -> None:
         """A key of GROUP BY, ORDER BY or DISTINCT ON: an ordinal, a name, or an expression over the input.
 
-        A bare name is an output to ORDER BY and an input to GROUP BY, if both exist (findTargetlistEntrySQL92). Both
-        readings are recorded: that can only make a use too many."""
+        A bare name is an output to ORDER BY and DISTINCT ON, an input to GROUP BY, if both exist
+        (findTargetlistEntrySQL92). Where the output's name is not the client's, or for GROUP BY, both readings are
+        recorded: that can only make a use too many."""
         if isinstance(key, Constant) and isinstance(key.value, int):
             self._ordinal(key, outputs, kind)
             return
         if isinstance(key, Column) and len(key.parts) == 1:
             named = [output for output in outputs if output.name == key.parts[0]]
-            local = self._local(key, place, outputs_found=bool(named))
+            certain = kind is not UseKind.GROUP and any(output.named for output in named)
+            local = [] if certain else self._local(key, place, outputs_found=bool(named))
             for flow in (*(output.flow for output in named), *local):
                 self._findings.use(flow.sources, kind, key.position)
             if named or local:

@@ -235,12 +235,15 @@ class Expressions:
         return outputs
 
     def _subquery(self, subquery: Subquery, place: Place, kind: UseKind) -> Flow:
-        """EXISTS, IN, ANY and ALL tell of the rows inside, so what those depend on becomes a source."""
+        """EXISTS, IN, ANY and ALL tell of the rows inside, so what those depend on becomes a source. EXISTS does not
+        read the outputs: whatever makes them matter (DISTINCT, a set operation, computing them) is a use by itself."""
         for operator in subquery.operators:
             self._findings.allow.operator(*operator, subquery.position)
         test = self.use(subquery.test, place, kind)
         mark = len(self._findings.uses)
         outputs = self._outputs(subquery, place)
+        if subquery.kind is SubqueryKind.EXISTS:
+            return Flow(self._findings.used_since(mark))
         for output in outputs:
             self._findings.check_computable(output.flow, output.position)
         self._findings.use_outputs(outputs, kind)
