@@ -6,6 +6,7 @@ Deny-biased: whatever goes wrong while a plan is made, a refusal comes out.
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from maskproxy.base import limits
 from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
 from maskproxy.base.refs import ColumnRef, Oid
 from maskproxy.core.catalog import Catalog
@@ -13,7 +14,8 @@ from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
 from maskproxy.core.policy.compile import Scope
 from maskproxy.wire.postgres.messages import FieldDescription
 
-MAX_CACHED_TEXT = 16 * 1024 * 1024  # characters of statement text whose plans one worker keeps per scope
+MAX_CACHED = 32 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope
+_PLAN_BYTES = 4 * limits.KiB  # what a plan holds besides its text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +30,7 @@ class Policy:
 
     @classmethod
     def of(cls, scope: Scope, stamp: Stamp, search_path: tuple[str, ...]) -> "Policy":
-        return cls(scope, stamp, search_path, _columns_by_number(scope.catalog), PlanCache(MAX_CACHED_TEXT))
+        return cls(scope, stamp, search_path, _columns_by_number(scope.catalog), PlanCache(MAX_CACHED))
 
     def cached(self, text: str) -> Plan | None:
         return self.plans.get(text)
@@ -48,7 +50,8 @@ class Policy:
             return Refused("statement is too complex to be analysed", hint="Simplify it, or split it into several.")
         except Exception as error:  # a defect of ours must refuse, and must not quote the statement
             return Refused(f"statement could not be analysed ({type(error).__name__})")
-        self.plans.put(text, plan)
+        if not plan.transparent:  # those cost nothing to make
+            self.plans.put(text, plan)
         return plan
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
@@ -67,7 +70,7 @@ class Policy:
 
 
 class PlanCache:
-    """Plans by exact text, least recently used first out, bounded by the length of the texts."""
+    """Plans by exact text, least recently used first out, bounded by an estimate of their bytes."""
 
     def __init__(self, bound: int) -> None:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
@@ -89,10 +92,10 @@ class PlanCache:
         if text in self._plans:
             return
         self._plans[text] = plan
-        self._size += len(text) + 1
+        self._size += _PLAN_BYTES + 2 * len(text)
         while self._size > self._bound:
             oldest, _ = self._plans.popitem(last=False)
-            self._size -= len(oldest) + 1
+            self._size -= _PLAN_BYTES + 2 * len(oldest)
 
 
 def _columns_by_number(catalog: Catalog) -> dict[tuple[Oid, int], ColumnRef]:
