@@ -32,7 +32,7 @@ def test_a_select(rules: RuleSet) -> None:
 
 
 def test_every_statement_is_spliced_where_it_stands(rules: RuleSet) -> None:
-    text = "SELECT id FROM customers; SELECT total FROM orders; SELECT email FROM public.customers AS c"
+    text = "SELECT * FROM customers; SELECT total FROM orders; SELECT c.* FROM public.customers AS c"
     plan = planned(rules, text)
     pieces = plan.sql.split(";")
     assert len(pieces) == 3

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,10 +42,15 @@ class RecorderProcess:
         self.socket.unlink(missing_ok=True)
         self._process = self.spawn()
         deadline = time.monotonic() + 10
-        while not self.socket.exists():
+        while not self._answers():
             assert self._process.poll() is None, self.log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        """A socket file is there before anybody listens on it."""
+        with socket.socket(socket.AF_UNIX) as line:
+            return line.connect_ex(str(self.socket)) == 0
 
     def spawn(self) -> subprocess.Popen[bytes]:
         arguments = [sys.executable, "-c", SCRIPT, str(self.socket), str(self.directory), str(self.rotate_bytes)]
