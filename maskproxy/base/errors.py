@@ -7,7 +7,6 @@
         InvalidEncoding        22021
         UnknownColumn          42703   AmbiguousColumn   42702   Refused        42501
         ColumnRefused          42501   UnknownStatement  26000   UnknownPortal  34000
-        DuplicateStatement     42P05   DuplicatePortal   42P03
         AuditUnavailable       58030   UnsupportedFeature 0A000
       SessionError             the session ends with FATAL
         AuthenticationFailed   28P01   NoGrant           28000   SessionEnded   57P01
@@ -130,14 +129,6 @@ class UnknownStatement(StatementError):
 class UnknownPortal(StatementError):
     sqlstate = "34000"
     errno = 1243
-
-
-class DuplicateStatement(StatementError):
-    sqlstate = "42P05"
-
-
-class DuplicatePortal(StatementError):
-    sqlstate = "42P03"
 
 
 class AuditUnavailable(StatementError):

@@ -76,16 +76,11 @@ class PlanCache:
         self._plans: OrderedDict[str, Plan] = OrderedDict()
         self._bound = bound
         self._size = 0
-        self.hits = 0
-        self.misses = 0
 
     def get(self, text: str) -> Plan | None:
         plan = self._plans.get(text)
-        if plan is None:
-            self.misses += 1
-            return None
-        self.hits += 1
-        self._plans.move_to_end(text)
+        if plan is not None:
+            self._plans.move_to_end(text)
         return plan
 
     def put(self, text: str, plan: Plan) -> None:
