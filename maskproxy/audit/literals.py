@@ -11,7 +11,8 @@ lexed at all and the caller records only a digest:
 - ``\\'`` in a plain string: its end depends on ``standard_conforming_strings``;
 - a number with letters behind it (``12ab``): one token or two, depending on the server's version.
 
-One left-to-right pass; every alternative is possessive or atomic, so time is linear in the text.
+One left-to-right pass; every alternative is possessive or atomic, so time is linear in the text. Only single characters
+are repeated possessively, groups are atomic: before Python 3.11.5 a possessive group matches wrongly (gh-106052).
 """
 
 import re
@@ -21,28 +22,28 @@ PLACEHOLDER = "?"
 _SPACE = r"[ \t\n\r\f\v]"
 _LINE_COMMENT = r"--[^\n\r]*+"
 # A string goes on after white space that holds a newline; line comments count as white space (scan.l, quotecontinue).
-_CONTINUED = rf"(?>(?:[ \t\f\v]|{_LINE_COMMENT})*+[\n\r](?:{_SPACE}|{_LINE_COMMENT}(?=[\n\r]))*+)"
-_PLAIN = r"'(?>(?:[^'\\]|''|\\(?!'))*+)'"
-_ESCAPE = r"'(?>(?:[^'\\]|''|\\[\s\S])*+)'"
+_CONTINUED = rf"(?>(?>(?:[ \t\f\v]|{_LINE_COMMENT})*)[\n\r](?>(?:{_SPACE}|{_LINE_COMMENT}(?=[\n\r]))*))"
+_PLAIN = r"'(?>(?:[^'\\]|''|\\(?!'))*)'"
+_ESCAPE = r"'(?>(?:[^'\\]|''|\\[\s\S])*)'"
 _BITS = r"'[^']*+'"  # here two quotes are an end and a beginning
 _NAME_START = r"A-Za-z_\u0080-\U0010ffff"
 _NAME = rf"[{_NAME_START}][{_NAME_START}0-9$]*+"
-_TAG = rf"(?:[{_NAME_START}][{_NAME_START}0-9]*+)?+"
-_DIGITS = r"(?>[0-9](?:_?[0-9])*+)"
+_TAG = rf"(?>(?:[{_NAME_START}][{_NAME_START}0-9]*+)?)"
+_DIGITS = r"(?>[0-9](?>(?:_?[0-9])*))"
 _NUMBER = (
-    rf"(?>0[xX](?:_?[0-9A-Fa-f])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
-    rf"|(?>{_DIGITS}(?:\.(?!\.){_DIGITS}?+)?+|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?+)(?![{_NAME_START}0-9])"
+    rf"(?>0[xX](?>(?:_?[0-9A-Fa-f])+)|0[oO](?>(?:_?[0-7])+)|0[bB](?>(?:_?[01])+)"
+    rf"|(?>{_DIGITS}(?>(?:\.(?!\.){_DIGITS}?)?)|\.{_DIGITS})(?>(?:[eE][+-]?{_DIGITS})?))(?![{_NAME_START}0-9])"
 )
 
 _TOKEN = re.compile(
     rf"(?P<comment>{_LINE_COMMENT})"
     r"|(?P<block>/\*)"
-    rf"|(?P<escape>[eE]{_ESCAPE}(?:{_CONTINUED}{_ESCAPE})*+)"
-    rf"|(?P<bits>[bBxX]{_BITS}(?:{_CONTINUED}{_BITS})*+)"
-    rf"|(?P<plain>(?:[uU]&)?{_PLAIN}(?:{_CONTINUED}{_PLAIN})*+)"
+    rf"|(?P<escape>[eE]{_ESCAPE}(?>(?:{_CONTINUED}{_ESCAPE})*))"
+    rf"|(?P<bits>[bBxX]{_BITS}(?>(?:{_CONTINUED}{_BITS})*))"
+    rf"|(?P<plain>(?:[uU]&)?{_PLAIN}(?>(?:{_CONTINUED}{_PLAIN})*))"
     rf"|(?P<dollar>\${_TAG}\$)"
     rf"|(?P<number>{_NUMBER})"
-    rf'|(?P<quoted>(?:[uU]&)?"(?>(?:[^"]|"")*+)")'
+    rf'|(?P<quoted>(?:[uU]&)?"(?>(?:[^"]|"")*)")'
     rf"|(?P<kept>{_NAME}|\$[0-9]++(?![{_NAME_START}0-9])"
     rf"|{_SPACE}++|[,()\[\];:+*/%^<>=~!@#&|`?-]|\.\.|\.(?![0-9]))"
 )

@@ -40,23 +40,25 @@ class Token:
         return self.kind is TokenKind.PUNCTUATION and self.value == character
 
 
-# A quoted constant continues after white space with a line end in it (whitespace_with_newline). Possessive
-# throughout: each character is looked at once, whatever the text.
-_CONTINUE: Final = r"(?:[ \t\f\v]++|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*+"
+# A quoted constant continues after white space with a line end in it (whitespace_with_newline). Possessive or atomic
+# throughout: each character is looked at once, whatever the text. Only single characters are repeated possessively:
+# before Python 3.11.5 a possessive group matches wrongly (gh-106052).
+_CONTINUE: Final = r"(?>(?:[ \t\f\v]++|--[^\n\r]*+)*)[\n\r](?>(?:[ \t\n\r\f\v]++|--[^\n\r]*+[\n\r])*)"
 _TOKEN: Final = re.compile(
     rf"""
-      (?P<space>      (?: [ \t\n\r\f\v]++ | --[^\n\r]*+ )++ )
+      (?P<space>      (?>(?: [ \t\n\r\f\v]++ | --[^\n\r]*+ )+) )
     | (?P<comment>    /\* )
     | (?P<unicode>    [uU]&['"] )
-    | (?P<escape>     [eE] '(?: [^'\\] | '' | \\. )*+' (?: {_CONTINUE} '(?: [^'\\] | '' | \\. )*+' )*+ )
-    | (?P<string>     '(?: [^'] | '' )*+' (?: {_CONTINUE} '(?: [^'] | '' )*+' )*+ )
-    | (?P<bits>       [bBxX] '[^']*+' (?: {_CONTINUE} '[^']*+' )*+ )
+    | (?P<escape>     [eE] '(?>(?: [^'\\] | '' | \\. )*)' (?>(?: {_CONTINUE} '(?>(?: [^'\\] | '' | \\. )*)' )*) )
+    | (?P<string>     '(?>(?: [^'] | '' )*)' (?>(?: {_CONTINUE} '(?>(?: [^'] | '' )*)' )*) )
+    | (?P<bits>       [bBxX] '[^']*+' (?>(?: {_CONTINUE} '[^']*+' )*) )
     | (?P<dollar>     \$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff][A-Za-z_0-9\x80-\U0010ffff]*+)?)\$ .*? \$(?P=tag)\$ )
-    | (?P<quoted>     "(?: [^"] | "" )++" )
+    | (?P<quoted>     "(?>(?: [^"] | "" )+)" )
     | (?P<word>       [A-Za-z_\x80-\U0010ffff][A-Za-z_0-9$\x80-\U0010ffff]*+ )
     | (?P<parameter>  \$[0-9]++ )
-    | (?P<number>     0[xX](?:_?[0-9A-Fa-f])++ | 0[oO](?:_?[0-7])++ | 0[bB](?:_?[01])++
-                    | (?: [0-9]++(?:_[0-9]++)*+ (?: \.(?!\.)(?:[0-9]++(?:_[0-9]++)*+)? )? | \.[0-9]++(?:_[0-9]++)*+ )
+    | (?P<number>     0[xX](?>(?:_?[0-9A-Fa-f])+) | 0[oO](?>(?:_?[0-7])+) | 0[bB](?>(?:_?[01])+)
+                    | (?: [0-9]++(?>(?:_[0-9]++)*) (?: \.(?!\.)(?:[0-9]++(?>(?:_[0-9]++)*))? )?
+                        | \.[0-9]++(?>(?:_[0-9]++)*) )
                       (?: [eE][+-]?[0-9]++ )? )
     | (?P<punctuation> :: | \.\. | := | [,()\[\].;:] )
     | (?P<operator>   [-~!@\#^&|`?+*/%<>=]++ )

@@ -57,7 +57,8 @@ def _download(into: Path) -> None:
     )
     for archive in into.glob("*.tar.gz"):
         with tarfile.open(archive) as tar:
-            tar.extractall(into, filter="data")
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 has none
+            tar.extractall(into)
 
 
 def _pip(*arguments: str | Path, environment: dict[str, str] | None = None) -> None:
