@@ -49,7 +49,7 @@ def workers_of(proxy: Proxy) -> list[psutil.Process]:
 def _listening(process: psutil.Process) -> set[int]:
     try:
         connections = process.net_connections("tcp")
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.AccessDenied):  # gone, or just dying: then only root may look
         return set()
     return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
