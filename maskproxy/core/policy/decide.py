@@ -31,7 +31,8 @@ _WHERE_USED = {
     UseKind.EXPRESSION: "an expression",
     UseKind.WHOLE_ROW: "a whole-row reference",
     UseKind.FUNCTION: "a table function",
-    UseKind.SET_OPERATION: "UNION, INTERSECT or EXCEPT",
+    UseKind.SET_OPERATION: "UNION, INTERSECT, EXCEPT or VALUES",
+    UseKind.SAMPLE: "TABLESAMPLE, which draws rows by where they are stored",
 }
 _MAX_SUGGESTED = 5  # clear columns named in a hint
 

@@ -66,6 +66,12 @@ class Findings:
                 position=None if position is None else position + 1,
             )
 
+    def same_type(self, first: ColumnRef | None, second: ColumnRef | None) -> bool:
+        """Both are columns, of one type: no cast is needed to bring them together."""
+        columns = [self.catalog.column(each) for each in (first, second) if each is not None]
+        types = {(column.type_oid, column.type_name, column.typmod) for column in columns if column is not None}
+        return len(columns) == 2 and len(types) == 1
+
     def substitutes(self, item: TableItem, table: Table) -> bool:
         return table.is_partly_visible and self.mentions.can_reach_hidden(item, table)
 

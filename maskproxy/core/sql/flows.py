@@ -162,7 +162,9 @@ class Queries:
             raise Refused(f"each {query.operator.upper()} query must have the same number of columns")
         if not query.all or query.operator is not SetOperator.UNION:
             self._findings.use_outputs((*left, *right), UseKind.SET_OPERATION)
-        return tuple(replace(one, flow=_either(one.flow, other.flow)) for one, other in zip(left, right, strict=True))
+        return tuple(
+            replace(one, flow=self._merged(one.flow, other.flow)) for one, other in zip(left, right, strict=True)
+        )
 
     def _values(self, query: Values, place: Place) -> tuple[Output, ...]:
         flows: list[Flow] = []
@@ -170,8 +172,17 @@ class Queries:
             cells = [self._cell(each, place) for each in row]
             if flows and len(cells) != len(flows):
                 raise Refused("VALUES lists must all be the same length")
-            flows = [_either(*pair) for pair in zip(flows, cells, strict=True)] if flows else cells
+            flows = [self._merged(*pair) for pair in zip(flows, cells, strict=True)] if flows else cells
         return tuple(Output(f"column{number}", flow) for number, flow in enumerate(flows, 1))
+
+    def _merged(self, one: Flow, other: Flow) -> Flow:
+        """One column of a set operation or of VALUES. Unless both sides are known to have one type the server casts
+        them to a common one, also where nobody reads the result: that calls functions, and fails for some values."""
+        if not self._findings.same_type(one.direct, other.direct):
+            for side in (one, other):
+                self._findings.check_computable(side, None)
+            self._findings.use(one.sources | other.sources, UseKind.SET_OPERATION, None)
+        return _either(one, other)
 
     def _cell(self, expression: Expression, place: Place) -> Flow:
         if isinstance(expression, Star):

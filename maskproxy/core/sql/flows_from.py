@@ -139,12 +139,18 @@ class Relations:
                 hint="Read the tables it is made of.",
                 position=_shown(item.position),
             )
-        if self._findings.substitutes(item, table):
-            if item.sampled or item.position is None:
+        if item.sampled:
+            # which rows are drawn depends on where they are stored, and so on the widths of all their values
+            if table.is_partly_visible:
                 raise Refused(
                     f'TABLESAMPLE of "{item.name}" is not supported under a masking scope',
                     position=_shown(item.position),
                 )
+            columns = [ColumnRef(table.ref.schema, table.ref.name, column.name) for column in table.visible_columns]
+            self._findings.use(columns, UseKind.SAMPLE, item.position)
+        if self._findings.substitutes(item, table):
+            if item.position is None:
+                raise Refused(f'"{item.name}" cannot be read here under a masking scope')
             self._findings.substitutions[item.position] = (item, table)
 
     def _derived(self, item: DerivedItem, siblings: tuple[Relation, ...], place: Place) -> Relation:
@@ -235,14 +241,9 @@ class Relations:
             self._findings.check_computable(side.flow, None)
             self._findings.use(side.flow.sources, UseKind.JOIN, None)
         direct = second.flow.direct if kind is JoinKind.RIGHT else first.flow.direct
-        if kind is JoinKind.FULL or not self._same_type(first.flow.direct, second.flow.direct):
+        if kind is JoinKind.FULL or not self._findings.same_type(first.flow.direct, second.flow.direct):
             direct = None
         return Field(name, Flow(first.flow.sources | second.flow.sources, direct))
-
-    def _same_type(self, first: ColumnRef | None, second: ColumnRef | None) -> bool:
-        columns = [self._findings.catalog.column(each) for each in (first, second) if each is not None]
-        types = {(column.type_oid, column.type_name, column.typmod) for column in columns if column is not None}
-        return len(columns) == 2 and len(types) == 1
 
 
 def _check_width(relations: tuple[Relation, ...]) -> None:

@@ -55,6 +55,7 @@ class UseKind(StrEnum):
     WHOLE_ROW = "whole row"
     FUNCTION = "table function"
     SET_OPERATION = "set operation"
+    SAMPLE = "table sample"
 
 
 @dataclass(frozen=True, slots=True)

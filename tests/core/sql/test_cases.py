@@ -3,7 +3,7 @@
 import pytest
 
 from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.statement import Analysis
+from maskproxy.core.sql.statement import Analysis, UseKind
 from tests.core.sql.case_files import Case, Located, Want, load, result
 from tests.core.sql.catalogs import shop
 
@@ -37,7 +37,10 @@ def test_no_detour_changes_what_is_read(case: Case, detour: str) -> None:
     (plain,) = analyse(case.sql, catalog)
     (wrapped,) = analyse(detour.format(case.sql[plain.start : plain.end]), catalog)
     assert _flows(wrapped) == _flows(plain)
-    assert _uses(wrapped) == _uses(plain)
+    more = _uses(wrapped) - _uses(plain)
+    assert _uses(plain) <= _uses(wrapped)
+    # what is computed has no type that is known here, so UNION ALL may cast it
+    assert {kind for _, kind in more} <= ({UseKind.SET_OPERATION} if "UNION ALL" in detour else set())
 
 
 def _flows(analysis: Analysis) -> list[tuple[object, object]]:

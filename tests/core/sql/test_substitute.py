@@ -74,7 +74,6 @@ def test_positions_are_of_the_whole_text() -> None:
     [
         ("SELECT c.id, c.name, count(*) FROM customers c JOIN orders o ON o.customer_id = c.id GROUP BY c.id", 0),
         ("SELECT public.customers.id FROM public.customers", 0),
-        ("SELECT id FROM customers TABLESAMPLE BERNOULLI (10)", 0),
         ("SELECT id, 1 AS notes FROM customers", 0),
         ("SELECT a.id FROM customers a JOIN orders USING (id)", 0),
         ("SELECT j.total FROM (customers c JOIN orders o ON c.id = o.customer_id) AS j", 0),
