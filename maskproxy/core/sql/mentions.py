@@ -1,7 +1,7 @@
 """Whether a statement's own text can reach the hidden columns of a table it names; if not, it needs no edit.
 
-An edit has a price: a derived table has no primary key, so ``GROUP BY c.id`` no longer covers ``c.name``, and neither
-``schema.table.column`` nor TABLESAMPLE works on it. The check looks at the whole statement, not at scopes: the server
+An edit has a price: a derived table has no primary key, so ``GROUP BY c.id`` no longer covers ``c.name``, and
+``schema.table.column`` does not name its columns. The check looks at the whole statement, not at scopes: the server
 resolves names with the hidden columns in sight and we without them, and the two agree for certain only if no name in
 the statement is a hidden column's."""
 
