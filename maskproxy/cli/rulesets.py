@@ -1,12 +1,14 @@
 """The rules of a database compiled against its catalog of this moment, for commands that need both."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
 
 import asyncpg
 
 from maskproxy.base.errors import BackendUnavailable
 from maskproxy.base.refs import Generation
+from maskproxy.cli.embedded import EmbeddedPostgres
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.compile import RuleSet, compile_rules
 from maskproxy.core.policy.document import RulesDocument
@@ -20,20 +22,34 @@ GENERATION = Generation(1)
 
 @asynccontextmanager
 async def connected(database: Database) -> AsyncIterator[asyncpg.Connection]:
-    """A control connection. Raises BackendUnavailable with what to look at, ConfigurationError without a password."""
-    try:
-        connection = await connect_control(database)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        # nothing of a row is in an error of the login
-        raise BackendUnavailable(
-            f'database "{database.name}" cannot be reached at {database.host}:{database.port}',
-            detail=str(error) or type(error).__name__,
-            hint=f"check dsn, password and tls of the database ({database.location})",
-        ) from None
-    try:
-        yield connection
-    finally:
-        await connection.close(timeout=5)
+    """A control connection. Raises BackendUnavailable with what to look at, ConfigurationError without a password.
+
+    The demo's own database is started for as long as it is needed when the demo is not running.
+    """
+    with ExitStack() as stack:
+        try:
+            connection = await connect_control(database)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            data = demo_data(Path(database.location.file).parent)
+            if data is None:
+                # nothing of a row is in an error of the login
+                raise BackendUnavailable(
+                    f'database "{database.name}" cannot be reached at {database.host}:{database.port}',
+                    detail=str(error) or type(error).__name__,
+                    hint=f"check dsn, password and tls of the database ({database.location})",
+                ) from None
+            stack.enter_context(EmbeddedPostgres(data, database.port))
+            connection = await connect_control(database)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=5)
+
+
+def demo_data(directory: Path) -> Path | None:
+    """Where the demo that made this directory keeps its database; None for settings of anything else."""
+    data = directory / "postgres"
+    return data if (directory / "demo.lock").exists() and data.exists() else None
 
 
 async def read_catalog(database: Database) -> Catalog:

@@ -49,6 +49,16 @@ def test_the_tour_shows_masks_and_ends_well_twice(directory: Path) -> None:
     assert not _processes(directory)
 
 
+def test_other_commands_work_on_what_it_left(directory: Path) -> None:
+    """Its database is started for as long as they need it."""
+    assert _once(directory).returncode == 0
+    for command in (["check"], ["explain", "--scope", "support", "SELECT email FROM customers"], ["grant", "list"]):
+        arguments = [sys.executable, "-m", "maskproxy", *command, "-c", str(directory / "maskproxy.yaml")]
+        done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+        assert done.returncode == 0, done.stderr
+    assert not _processes(directory)
+
+
 def test_a_value_that_came_through_is_found(directory: Path) -> None:
     rules = directory / "rules" / "shop.yaml"
     rules.parent.mkdir()
