@@ -98,7 +98,7 @@ def by_the_server(text: str) -> str | None:
 
 def quoted_name(match: re.Match[str]) -> str:
     name = match.group()
-    return name if re.fullmatch(r'"[A-Za-z_]\w*"', name, re.ASCII) else '"?"'
+    return name if re.fullmatch(r'"[A-Za-z_][\w$]{0,62}"', name, re.ASCII) else '"?"'
 
 
 WORDS = """' '' \\ E' e' U&' U&" B' x' N' " $$ $q$ $1 $ -- /* */ - * / ab q é 1 0x f 1.5 e5 . , ( + _ || ; : ?"""

@@ -63,11 +63,9 @@ def test_a_refusal_in_a_pipeline_skips_up_to_sync(session: psycopg.Connection) -
         before = session.execute(READ)
         pipeline.sync()
         refused = session.execute(REFUSED)
-        skipped = session.execute(READ)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            session.execute(READ)  # skipped; psycopg may have heard of the refusal by now
             refused.fetchall()
-        with pytest.raises(psycopg.ProgrammingError, match="no result"):  # as with PostgreSQL itself
-            skipped.fetchall()
         pipeline.sync()
         after = session.execute(READ)
         assert after.fetchone() == (MASKED_SSN,)
