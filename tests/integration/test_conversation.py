@@ -58,21 +58,6 @@ def test_a_refusal_in_a_prepared_statement(session: psycopg.Connection) -> None:
     session.execute("COMMIT")
 
 
-def test_a_refusal_in_a_pipeline_skips_up_to_sync(session: psycopg.Connection) -> None:
-    with session.pipeline() as pipeline:
-        before = session.execute(READ)
-        pipeline.sync()
-        refused = session.execute(REFUSED)
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            session.execute(READ)  # skipped; psycopg may have heard of the refusal by now
-            refused.fetchall()
-        pipeline.sync()
-        after = session.execute(READ)
-        assert after.fetchone() == (MASKED_SSN,)
-        assert before.fetchone() == (MASKED_SSN,)
-    assert value(session) == MASKED_SSN
-
-
 def test_several_statements_in_one_query(proxy: Proxy) -> None:
     with psycopg.connect(proxy.dsn(), autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
