@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -92,8 +93,9 @@ class Supervisor:
         """Say when clients can come."""
         ends = time.monotonic() + _READY_SECONDS
         while time.monotonic() < ends and not self._stopping.is_set():
-            answers = [await ask(control_path(self._settings.run, n), {"op": "status"}) for n in self._workers]
-            if answers and all(a and all(d["available"] for d in a["databases"].values()) for a in answers):
+            numbers = range(self._settings.workers)
+            answers = [await ask(control_path(self._settings.run, n), {"op": "status"}) for n in numbers]
+            if all(map(_takes_clients, answers)):
                 log.info("ready", postgres=str(self._settings.listen.postgres), workers=len(answers))
                 return
             await asyncio.sleep(0.05)
@@ -157,6 +159,11 @@ class Supervisor:
         for process in self._workers.values():
             if process.returncode is None:
                 process.send_signal(signal.SIGHUP)
+
+
+def _takes_clients(answer: dict[str, Any] | None) -> bool:
+    """By what a worker says of itself; None when it does not answer."""
+    return bool(answer and answer["listening"] and all(each["available"] for each in answer["databases"].values()))
 
 
 async def _stop(processes: Sequence[asyncio.subprocess.Process], patience: float) -> None:

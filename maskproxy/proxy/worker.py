@@ -6,6 +6,7 @@ notifications and in pg_backend_pid(); a cancel request that came to another wor
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -68,6 +69,7 @@ class Worker:
         self._started = time.monotonic()
         self._quiet_until: dict[str, float] = {}
         self._accepted = 0
+        self._listening = False
 
     # for connections
 
@@ -138,7 +140,9 @@ class Worker:
             tasks.append(group.create_task(self._sweep()))
             await self._wait_until_useful()
             server = await self._listen()
+            self._listening = True
             await self._stopping.wait()
+            self._listening = False
             server.close()
             control.close()
             await self._drain()
@@ -170,10 +174,11 @@ class Worker:
         return ClientConnection(self)
 
     async def _watch_store(self) -> None:
-        async for snapshot in watch(self.settings.store):
-            self.snapshot = snapshot
-            self._store_read.set()
-            self._end_lost_grants()
+        async with contextlib.aclosing(watch(self.settings.store)) as snapshots:
+            async for snapshot in snapshots:
+                self.snapshot = snapshot
+                self._store_read.set()
+                self._end_lost_grants()
 
     async def _sweep(self) -> None:
         """End sessions whose grant has run out."""
@@ -242,6 +247,7 @@ class Worker:
         return {
             "worker": self.number,
             "pid": os.getpid(),
+            "listening": self._listening,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "sessions": len(self._connections),
             "accepted": self._accepted,

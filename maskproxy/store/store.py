@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -221,7 +221,7 @@ def _check_text(**texts: str | None) -> None:
 
 async def watch(
     url: str, interval: float = POLL_SECONDS, *, clock: Callable[[], datetime] = utc_now
-) -> AsyncIterator[Snapshot]:
+) -> AsyncGenerator[Snapshot]:
     """The present snapshot at once, then a new one after each change, for ever.
 
     A store that cannot be read (locked, being restored) is tried again; what the caller has stays valid for

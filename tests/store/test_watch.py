@@ -38,9 +38,10 @@ class Watcher:
         self._new = asyncio.Event()
 
     async def follow(self, url: str) -> None:
-        async for snapshot in watch(url, interval=0.05):
-            self.snapshots.append(snapshot)
-            self._new.set()
+        async with contextlib.aclosing(watch(url, interval=0.05)) as snapshots:
+            async for snapshot in snapshots:
+                self.snapshots.append(snapshot)
+                self._new.set()
 
     async def next(self, count: int, seconds: float = 5.0) -> Snapshot:
         async with asyncio.timeout(seconds):
