@@ -1,15 +1,16 @@
 """What will be done for one statement: the SQL to send, one mask per output column, and what to check."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import assert_never
 
-from maskproxy.base.refs import Generation
+from maskproxy.base.refs import ColumnRef, Generation
+from maskproxy.core.catalog import SearchPath
 from maskproxy.core.policy.decide import decide
 from maskproxy.core.policy.decision import ColumnMask, Deny, Permit
 from maskproxy.core.policy.ruleset import Scope
-from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.statement import Analysis, SessionCommand, StatementKind
+from maskproxy.core.sql.analysis import Statement, check_splices, interpret, read
+from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, StatementKind
 from maskproxy.core.sql.substitute import apply_splices
 
 
@@ -23,18 +24,23 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementPlan:
-    """One statement of the text. ``outputs`` is None for session statements: nothing in their rows is ours to mask.
+    """One statement of the text. ``outputs``: by output column the mask for its values, None for session statements:
+    nothing in their rows is ours to mask.
 
+    ``governed``: by output column the masks that govern what it shows, whether the row's values are masked or the
+    server evaluates them masked. ``evaluated``: masks of the columns of which the statement sees masked values only.
+    ``masks``: those of columns that are shown or used. ``shown``: columns of which some output shows something masked.
     ``session``: what it changes in the session; a SELECT of set_config has both.
     """
 
     analysis: Analysis | None
     outputs: tuple[ColumnMask | None, ...] | None
+    governed: tuple[tuple[ColumnMask, ...], ...] = ()
+    evaluated: Mapping[ColumnRef, ColumnMask] = field(default_factory=dict)
+    masks: frozenset[ColumnMask] = frozenset()
+    shown: frozenset[ColumnRef] = frozenset()
+    disclosed: Mapping[ColumnRef, int] = field(default_factory=dict)
     session: SessionCommand | None = None
-
-    @property
-    def masked(self) -> bool:
-        return self.outputs is not None and any(mask is not None for mask in self.outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,34 +68,63 @@ def plan_text(text: str, scope: Scope, search_path: Sequence[str], stamp: Stamp)
     """
     if scope.unrestricted:
         return Plan(text=text, sql=text, statements=(), stamp=stamp, transparent=True)
-    analyses = analyse(text, scope.catalog, tuple(search_path))
-    permits = []
-    for analysis in analyses:
-        match decide(analysis, scope):
-            case Deny(error):
-                raise error
-            case Permit() as permit:
-                permits.append(permit)
-            case unreachable:
-                assert_never(unreachable)
-    return make_plan(text, analyses, permits, scope, stamp)
+    path = tuple(search_path)
+    decided = [_decided(statement, scope, path) for statement in read(text, path)]
+    check_splices([analysis for analysis, _ in decided])
+    return make_plan(text, decided, scope, stamp)
+
+
+Decided = tuple[Analysis, Permit]
+
+
+def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Decided:
+    """Raises the refusal. Under masked evaluation the statement is interpreted once more, with its edits."""
+    analysis = interpret(statement, scope.catalog, search_path)
+    match decide(analysis, scope):
+        case Deny(error):
+            raise error
+        case Permit() as permit:
+            if permit.evaluated:
+                expressions = {column: scope.expressions[column] for column in permit.evaluated}
+                analysis = interpret(statement, scope.catalog, search_path, expressions)
+            return analysis, permit
+        case unreachable:
+            assert_never(unreachable)
 
 
 _READS = frozenset({StatementKind.SELECT, StatementKind.SESSION})
 
 
-def make_plan(text: str, analyses: Sequence[Analysis], permits: Sequence[Permit], scope: Scope, stamp: Stamp) -> Plan:
+def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp) -> Plan:
     """The plan of statements that are all permitted."""
+    analyses = [analysis for analysis, _ in decided]
     return Plan(
         text=text,
         sql=apply_splices(text, (splice for analysis in analyses for splice in analysis.splices)),
-        statements=tuple(map(_statement, analyses, permits)),
+        statements=tuple(_statement(analysis, permit, scope) for analysis, permit in decided),
         stamp=stamp,
         reads_only=all(analysis.kind in _READS for analysis in analyses),
         touches_masked=any(scope.masks_table(table) for analysis in analyses for table in analysis.tables),
     )
 
 
-def _statement(analysis: Analysis, permit: Permit) -> StatementPlan:
-    outputs = None if analysis.kind is StatementKind.SESSION else permit.outputs
-    return StatementPlan(analysis=analysis, outputs=outputs, session=analysis.session)
+def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPlan:
+    if analysis.kind is StatementKind.SESSION:
+        return StatementPlan(analysis=analysis, outputs=None, session=analysis.session)
+    governed = tuple(_governing(output, scope) for output in analysis.outputs)
+    evaluated = {column: scope.masks[column] for column in permit.evaluated}
+    shown = frozenset(mask for masks in governed for mask in masks)
+    return StatementPlan(
+        analysis=analysis,
+        outputs=permit.outputs,
+        governed=governed,
+        evaluated=evaluated,
+        masks=shown | {evaluated[use.column] for use in analysis.uses if use.column in evaluated},
+        shown=frozenset(mask.column for mask in shown),
+        disclosed=permit.disclosed,
+        session=analysis.session,
+    )
+
+
+def _governing(output: Output, scope: Scope) -> tuple[ColumnMask, ...]:
+    return tuple(scope.masks[column] for column in sorted(output.sources) if column in scope.masks)

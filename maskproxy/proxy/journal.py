@@ -187,7 +187,5 @@ class SessionJournal:
         return self.journal.moments.now()
 
 
-def _masks(plan: Plan | None) -> list[ColumnMask]:
-    if plan is None:
-        return []
-    return [mask for statement in plan.statements for mask in statement.outputs or () if mask is not None]
+def _masks(plan: Plan | None) -> frozenset[ColumnMask]:
+    return frozenset() if plan is None else frozenset().union(*(statement.masks for statement in plan.statements))

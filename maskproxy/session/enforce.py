@@ -64,7 +64,7 @@ class Policy:
             column = self.columns.get((Oid(described.table_oid), described.attnum)) if described.table_oid else None
             if column is None:
                 continue
-            if column not in output.sources or (mask is not None and mask.column != column):
+            if column not in output.sources or column in plan.evaluated or (mask is not None and mask.column != column):
                 return True
         return False
 

@@ -87,11 +87,10 @@ class Request:
     def count(self, rows: int) -> None:
         """These rows of the current result are released."""
         self.rows += rows
-        if self.masks is None or self.plan is None:
+        if self.plan is None or not self.plan.statements:
             return
-        for mask in self.plan.statements[self.index].outputs or ():
-            if mask is not None:
-                self.masked[mask.column] = self.masked.get(mask.column, 0) + rows
+        for column in self.plan.statements[self.index].shown:
+            self.masked[column] = self.masked.get(column, 0) + rows
 
     def settle(self, *, done: bool) -> None:
         """The server did it, or skipped it: what it does to the names is confirmed or struck out."""

@@ -26,7 +26,7 @@ def test_a_select(rules: RuleSet) -> None:
     plan = planned(rules, "SELECT id, ssn FROM customers")
     assert (plan.stamp, plan.transparent, plan.reads_only, plan.touches_masked) == (STAMP, False, True, True)
     (statement,) = plan.statements
-    assert statement.masked
+    assert statement.masks
     assert statement.outputs is not None
     assert [mask and mask.name for mask in statement.outputs] == [None, "partial"]
 
@@ -45,7 +45,7 @@ def test_a_table_without_masks_is_left_alone(rules: RuleSet) -> None:
     plan = planned(rules, "SELECT total FROM orders")
     assert plan.sql == plan.text
     assert not plan.touches_masked
-    assert not plan.statements[0].masked
+    assert not plan.statements[0].masks
 
 
 def test_session_statements_have_no_outputs(rules: RuleSet) -> None:

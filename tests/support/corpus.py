@@ -20,6 +20,8 @@ from maskproxy.base.errors import ColumnRefused, StatementError
 from maskproxy.base.refs import Generation
 from maskproxy.core.plan import Plan, Stamp, plan_text
 from maskproxy.core.policy.compile import RuleSet
+from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.sql.statement import Output
 from tests.support.catalogs import catalog
 from tests.support.rules import compiled, read_rules
 
@@ -100,13 +102,18 @@ def plan(case: Case, sql: str | None = None) -> Plan:
 
 
 def masked_columns(plan: Plan) -> list[tuple[str, str]]:
-    """Output columns of all statements with the names of their masks."""
+    """Output columns of all statements with the names of their masks; ``of email`` is computed from masked values."""
     return [
-        (output.name or "?", mask.name if mask else "clear")
+        (output.name or "?", _mask_words(output, masks))
         for statement in plan.statements
         if statement.analysis is not None and statement.outputs is not None
-        for output, mask in zip(statement.analysis.outputs, statement.outputs, strict=True)
+        for output, masks in zip(statement.analysis.outputs, statement.governed, strict=True)
     ]
+
+
+def _mask_words(output: Output, masks: tuple[ColumnMask, ...]) -> str:
+    names = "+".join(sorted({mask.name for mask in masks}))
+    return "clear" if not masks else names if output.direct is not None else f"of {names}"
 
 
 def got(case: Case) -> Want:
@@ -119,7 +126,7 @@ def got(case: Case) -> Want:
         return Want(decision="permit", because=["unrestricted"])
     columns = masked_columns(planned)
     names = [name for name, _ in columns]
-    rules = {mask.rule for statement in planned.statements for mask in statement.outputs or () if mask}
+    rules = {mask.rule for statement in planned.statements for mask in statement.masks}
     return Want(
         decision="permit",
         columns=columns if len(set(names)) < len(names) else dict(columns),

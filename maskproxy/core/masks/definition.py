@@ -12,6 +12,9 @@ from maskproxy.core.yaml import Strict
 MaskFunction = Callable[[Any], object]
 """A value of the column's ``Domain`` in, one of the same domain or None (NULL) out. Never raises, never sees NULL."""
 
+SqlForm = Callable[[str], str]
+"""An SQL expression of the column's type in, one of the same type out, whose value is what the function answers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Misfit:

@@ -1,11 +1,12 @@
 """What ``decide`` answers. A decision is Permit or Deny; nothing else exists."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.types import PgType
+from maskproxy.core.masks.definition import SqlForm
 
 MaskFunction = Callable[[object], object]
 """A value of the column's ``Domain`` in, one of the same domain or None (NULL) out. Never raises, never sees NULL."""
@@ -26,13 +27,20 @@ class ColumnMask:
     apply: MaskFunction | None
     rule: str  # rule id, e.g. masks.pii.email
     location: Location
+    sql: SqlForm | None = None  # None: it has no SQL form, and the column is NULL under masked evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """``outputs[i]`` is the mask of output column i, or None when it is released as it is."""
+    """``outputs[i]`` is the mask for the values of output column i, or None when they are released as they come.
+
+    ``evaluated``: columns whose masks must be computed by the server, in place of the columns (masked evaluation); none
+    when masking the rows is enough. ``disclosed``: with how many values each masked column is compared for equality.
+    """
 
     outputs: tuple[ColumnMask | None, ...]
+    evaluated: frozenset[ColumnRef] = frozenset()
+    disclosed: Mapping[ColumnRef, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

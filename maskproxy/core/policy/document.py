@@ -7,24 +7,14 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from maskproxy.base.refs import Location
 from maskproxy.core.masks.table import AnyMask
+from maskproxy.core.policy.ruleset import ColumnUse
 from maskproxy.core.yaml import Document, Strict, parse_yaml, validate
-
-
-class ColumnUse(StrEnum):
-    """What may be done with a labelled column besides putting it out."""
-
-    MASKED = "masked"
-    REFUSE = "refuse"
-    EQUALITY = "equality"
-    ANY = "any"
-
 
 Positive = Annotated[int, Field(strict=True, ge=1)]
 

@@ -14,13 +14,31 @@ table clears it; what one denies is denied. Sets are united and intersected, so 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from maskproxy.base.errors import Problem, Refused
 from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.sql.substitute import quoted
+
+
+class ColumnUse(StrEnum):
+    """What may be done with a labelled column besides putting it out, strictest first."""
+
+    REFUSE = "refuse"
+    MASKED = "masked"
+    EQUALITY = "equality"
+    ANY = "any"
+
+
+_STRICTNESS = {use: number for number, use in enumerate(ColumnUse)}
+
+
+def strictest_use(*uses: ColumnUse) -> ColumnUse:
+    return min(uses, key=_STRICTNESS.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,8 @@ class Scope:
     """What a session sees. ``catalog`` shows only selected tables and columns that are not denied.
 
     ``unrestricted``: every statement runs as it is, nothing is masked; the other fields do not matter then.
+    ``uses``: columns with a mask that may be used otherwise than on masked values. ``expressions``: the SQL
+    of each masked column for masked evaluation.
     """
 
     name: str
@@ -52,16 +72,39 @@ class Scope:
     masks: Mapping[ColumnRef, ColumnMask]
     denied: Mapping[ColumnRef, Denial]
     location: Location
+    uses: Mapping[ColumnRef, ColumnUse] = field(default_factory=dict)
+    expressions: Mapping[ColumnRef, str] = field(default_factory=dict)
+
+    def use_of(self, column: ColumnRef) -> ColumnUse:
+        return self.uses.get(column, ColumnUse.MASKED)
 
     def masks_table(self, table: TableRef) -> bool:
         return any(column.table_ref == table for column in self.masks)
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What one scope says: the tables it selects, with the labels it sees clear in each, and the columns it denies."""
+class Terms:
+    """How a table is seen: the labels that are clear in it, and what columns of the other labels may be used for."""
 
-    tables: Mapping[TableRef, frozenset[str]]
+    clear: frozenset[str] = frozenset()
+    uses: Mapping[str, ColumnUse] = field(default_factory=dict)
+
+    def __and__(self, other: "Terms") -> "Terms":
+        """What both allow. A label that one of them sees clear may be used for anything as far as that one goes."""
+        labels = self.uses.keys() | other.uses.keys()
+        return Terms(
+            self.clear & other.clear, {label: strictest_use(self.use(label), other.use(label)) for label in labels}
+        )
+
+    def use(self, label: str) -> ColumnUse:
+        return ColumnUse.ANY if label in self.clear else self.uses.get(label, ColumnUse.MASKED)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one scope says: the tables it selects, on which terms, and the columns it denies."""
+
+    tables: Mapping[TableRef, Terms]
     denied: Mapping[ColumnRef, Denial]
     unrestricted: bool
     location: Location
@@ -71,11 +114,11 @@ def unite(sights: Iterable[Sight]) -> Sight:
     """Several scopes at once. An unrestricted one adds nothing to others: it counts only alone."""
     sights = sorted(sights, key=lambda sight: sight.location)
     restricted = [sight for sight in sights if not sight.unrestricted] or sights[:1]
-    tables: dict[TableRef, frozenset[str]] = {}
+    tables: dict[TableRef, Terms] = {}
     denied: dict[ColumnRef, Denial] = {}
     for sight in restricted:
-        for table, clear in sight.tables.items():
-            tables[table] = tables.get(table, clear) & clear
+        for table, terms in sight.tables.items():
+            tables[table] = tables.get(table, terms) & terms
         for column, denial in sight.denied.items():
             denied.setdefault(column, denial)
     return Sight(tables, denied, all(sight.unrestricted for sight in sights), restricted[0].location)
@@ -107,20 +150,32 @@ class RuleSet:
 def see(name: str, sight: Sight, catalog: Catalog, labels: Mapping[ColumnRef, Mapping[str, Candidate]]) -> Scope:
     """The answer for every column of the selected tables, by the table at the top."""
     masks: dict[ColumnRef, ColumnMask] = {}
+    uses: dict[ColumnRef, ColumnUse] = {}
     denied: dict[ColumnRef, Denial] = dict(sight.denied)
-    for table, clear in sight.tables.items():
+    for table, terms in sight.tables.items():
         for column in catalog.tables[table].columns:
             ref = ColumnRef(table.schema, table.name, column.name)
-            asked = [candidate for label, candidate in labels.get(ref, {}).items() if label not in clear]
-            match strictest(asked):
+            asked = {label: each for label, each in labels.get(ref, {}).items() if label not in terms.clear}
+            match strictest(asked.values()):
                 case Denial() as denial:
                     denied.setdefault(ref, denial)
                 case ColumnMask() as mask if ref not in denied:
                     masks[ref] = mask
+                    uses[ref] = strictest_use(*map(terms.use, asked))
                 case _:
                     pass
     visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})
-    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location)
+    expressions = {ref: _expression(mask, catalog) for ref, mask in masks.items()}
+    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location, uses, expressions)
+
+
+def _expression(mask: ColumnMask, catalog: Catalog) -> str:
+    """The mask in SQL; NULL of the column's type where it has no such form."""
+    if mask.sql is not None:
+        return mask.sql(quoted(mask.column.column))
+    column = catalog.column(mask.column)
+    assert column is not None  # masks are made for columns of the catalog only
+    return f"NULL::{column.type_name}"
 
 
 def strictest(candidates: Iterable[Candidate]) -> ColumnMask | Denial | None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from maskproxy.base.refs import ColumnRef, Location, TableRef
 from maskproxy.core.catalog import Catalog
-from maskproxy.core.policy.document import ColumnUse, RulesDocument, ScopeModel
+from maskproxy.core.policy.document import RulesDocument, ScopeModel
 from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.labelling import known_labels
 from maskproxy.core.policy.patterns import Pattern, explain_no_match, match_columns, match_tables, parse_pattern
 from maskproxy.core.policy.problems import Problems
-from maskproxy.core.policy.ruleset import Denial, Sight
+from maskproxy.core.policy.ruleset import ColumnUse, Denial, Sight, Terms, strictest_use
 from maskproxy.core.yaml import did_you_mean
 
 
@@ -51,7 +51,7 @@ class _Own:
     """The lists of one scope, resolved, without what it includes."""
 
     tables: frozenset[TableRef]
-    clear: frozenset[str]
+    terms: Terms
     denied: Mapping[ColumnRef, Denial]
 
 
@@ -73,7 +73,7 @@ class _Reader:
         tables = frozenset(self._selected(scope))
         if not (tables or model.select or model.include or model.unrestricted):
             self._problems.warn(scope.locate(), f"scope `{scope.name}` selects nothing")
-        return _Own(tables, frozenset(model.clear), dict(self._denied(scope)))
+        return _Own(tables, Terms(frozenset(model.clear), model.use), dict(self._denied(scope)))
 
     def _check_label(self, label: str, location: Location) -> None:
         if label not in self._labels:
@@ -116,9 +116,6 @@ def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
     for key in ("rows", "limits", "insert", "update"):
         if getattr(scope.model, key):
             yield scope.locate(key), f"`{key}` is not enforced yet: remove it"
-    for label, use in scope.model.use.items():
-        if use in (ColumnUse.EQUALITY, ColumnUse.ANY):
-            yield scope.locate("use", label), f"`use: {use}` is not enforced yet: write `masked` or `refuse`"
 
 
 def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str, _Own], problems: Problems) -> Sight:
@@ -126,12 +123,15 @@ def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str,
     scope = written[name]
     reached = _reach(name, written, problems)
     tables = frozenset().union(*(own[each].tables for each in reached))
-    clear = frozenset().union(*(own[each].clear for each in reached))
+    clear = frozenset().union(*(own[each].terms.clear for each in reached))
+    uses: dict[str, ColumnUse] = {}
+    for label, use in (pair for each in reached for pair in own[each].terms.uses.items()):
+        uses[label] = strictest_use(use, uses.get(label, use))
     denied: dict[ColumnRef, Denial] = {}
     for each in sorted(reached):
         for column, denial in own[each].denied.items():
             denied.setdefault(column, denial)
-    return Sight(dict.fromkeys(tables, clear), denied, scope.model.unrestricted, scope.locate())
+    return Sight(dict.fromkeys(tables, Terms(clear, uses)), denied, scope.model.unrestricted, scope.locate())
 
 
 def _reach(name: str, written: Mapping[str, _Written], problems: Problems) -> frozenset[str]:

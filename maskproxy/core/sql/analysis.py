@@ -1,13 +1,17 @@
 """From text to what each of its statements reads: limits, lexing, classification, two parsers, names and flows.
 
-    lex -> split -> session statement?
-                      yes: its own grammar, agreed by the server's
-                      no:  the server's grammar -> tree -> flows -> sqlglot agrees -> edits -> parsed again
+    read:       lex -> split -> session statement?
+                                  yes: its own grammar, agreed by the server's
+                                  no:  the server's grammar -> tree
+    interpret:  tree -> names and flows -> sqlglot agrees -> edits -> parsed again
 
-Whatever fails on the way refuses the whole text (StatementError); nothing is guessed.
+A statement is read once and may be interpreted twice: as it stands, and under masked evaluation. Whatever fails on the
+way refuses the whole text (StatementError); nothing is guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 from maskproxy.base import limits
@@ -16,6 +20,7 @@ from maskproxy.core.catalog import Catalog, SearchPath
 from maskproxy.core.sql import classify, substitute
 from maskproxy.core.sql.facts import check_agreement, query_facts
 from maskproxy.core.sql.findings import Findings
+from maskproxy.core.sql.findings import Output as Found
 from maskproxy.core.sql.flows import Queries
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.lex import lex
@@ -24,7 +29,10 @@ from maskproxy.core.sql.oracle import Message, Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.parse import parse_query
 from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, StatementKind, Verb
+from maskproxy.core.sql.substitute import Evaluated
 from maskproxy.core.sql.tree import Query
+
+_NOTHING: Final[Evaluated] = {}
 
 # The node of the server's grammar that each session statement must be.
 _NODES: Final[Mapping[Verb, str]] = {
@@ -46,15 +54,59 @@ _NODES: Final[Mapping[Verb, str]] = {
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """One statement of a text, not yet compared with a catalog: either a session command or a query."""
+
+    source: Source
+    piece: classify.Piece
+    command: SessionCommand | None
+    query: Query | None
+
+
 def analyse(text: str, catalog: Catalog, search_path: SearchPath = ("public",)) -> tuple[Analysis, ...]:
     """One Analysis for each statement of the text; none for a text without statements.
 
     ``catalog`` says what the scope may see (``Catalog.visible_to``). Raises a StatementError for the first statement
     refused."""
+    analyses = tuple(interpret(statement, catalog, search_path) for statement in read(text, search_path))
+    check_splices(analyses)
+    return analyses
+
+
+def read(text: str, search_path: SearchPath = ("public",)) -> tuple[Statement, ...]:
+    """The statements of a text. Raises a StatementError for the first that cannot be read."""
     if "pg_catalog" in search_path[1:]:
         raise Refused("the search path must not list pg_catalog after other schemas")
+    with _refusing():
+        return tuple(_read(text, search_path))
+
+
+def interpret(
+    statement: Statement, catalog: Catalog, search_path: SearchPath = ("public",), evaluated: Evaluated = _NOTHING
+) -> Analysis:
+    """What a statement reads. Tables with ``evaluated`` columns are substituted: that is the second time it is
+    interpreted, so the parsers have agreed already. Raises the StatementError that refuses it."""
+    piece, query = statement.piece, statement.query
+    if query is None:
+        return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=statement.command)
+    with _refusing():
+        findings = Findings(catalog, search_path, AllowList(catalog), Mentions(query), evaluated)
+        outputs = Queries(findings).statement(query)
+        if not evaluated:
+            _check_agreement(statement, query)
+        return _query(piece, statement.source, query, outputs, findings)
+
+
+def check_splices(analyses: Sequence[Analysis]) -> None:
+    """Raises LimitExceeded when the statements of one text need too many edits together."""
+    _check_splices(sum(len(analysis.splices) for analysis in analyses))
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
     try:
-        return _analyse(text, catalog, search_path)
+        yield
     except StatementError:
         raise
     except RecursionError:
@@ -64,7 +116,7 @@ def analyse(text: str, catalog: Catalog, search_path: SearchPath = ("public",)) 
         raise Refused("this statement cannot be analysed") from None
 
 
-def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Analysis, ...]:
+def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
     tokens = lex(text)
     pieces = classify.split(tokens)
     if len(pieces) > limits.MAX_STATEMENTS:
@@ -73,39 +125,36 @@ def _analyse(text: str, catalog: Catalog, search_path: SearchPath) -> tuple[Anal
     parsed = parse_statements(source)
     if len(parsed) != len(pieces):
         raise Refused("this text is split into statements differently by two parsers")
-    analyses: list[Analysis] = []
     for piece, (offset, node, message) in zip(pieces, parsed, strict=True):
         if not offset <= piece.start:
             raise Refused("this text is split into statements differently by two parsers", position=piece.start + 1)
         command = classify.session_command(piece, search_path)
-        if command is not None:
-            analyses.append(_session(piece, command, node))
+        if command is None:
+            yield Statement(source, piece, None, _read_query(piece, source, node, message))
+        elif node != _NODES[command.verb]:
+            raise Refused("this statement is read differently by two parsers", position=piece.start + 1)
         else:
-            query = _read(piece, source, node, message)
-            findings = Findings(catalog, search_path, AllowList(catalog), Mentions(query))
-            analyses.append(_query(piece, source, query, findings))
-        _check_splices(sum(len(analysis.splices) for analysis in analyses))
-    return tuple(analyses)
+            yield Statement(source, piece, command, None)
 
 
-def _session(piece: classify.Piece, command: SessionCommand, node: str) -> Analysis:
-    if node != _NODES[command.verb]:
-        raise Refused("this statement is read differently by two parsers", position=piece.start + 1)
-    return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=command)
-
-
-def _read(piece: classify.Piece, source: Source, node: str, message: Message) -> Query:
+def _read_query(piece: classify.Piece, source: Source, node: str, message: Message) -> Query:
     if node != "select_stmt":
         raise Refused("this statement is not supported under a masking scope", position=piece.start + 1)
     return read_query(source, message)
 
 
-def _query(piece: classify.Piece, source: Source, query: Query, findings: Findings) -> Analysis:
-    outputs = Queries(findings).statement(query)
-    check_agreement(query_facts(query), parse_query(source.text[piece.start : piece.end], piece.tokens))
+def _check_agreement(statement: Statement, query: Query) -> None:
+    piece, text = statement.piece, statement.source.text
+    check_agreement(query_facts(query), parse_query(text[piece.start : piece.end], piece.tokens))
+
+
+def _query(
+    piece: classify.Piece, source: Source, query: Query, outputs: tuple[Found, ...], findings: Findings
+) -> Analysis:
     _check_splices(len(findings.substitutions))
     splices = tuple(
-        substitute.make_splice(item, table, piece.tokens) for _, (item, table) in sorted(findings.substitutions.items())
+        substitute.make_splice(item, derived, piece.tokens)
+        for _, (item, derived) in sorted(findings.substitutions.items())
     )
     if splices:
         edited = substitute.apply_splices(source.text[: piece.end], splices)[piece.start :]

@@ -11,6 +11,7 @@ from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
 from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
+from maskproxy.core.sql.substitute import Evaluated, derived_table
 from maskproxy.core.sql.tree import TableItem
 
 Ctes = Mapping[str, tuple[Field, ...] | None]
@@ -49,10 +50,11 @@ class Findings:
     search_path: SearchPath
     allow: AllowList
     mentions: Mentions
+    evaluated: Evaluated = field(default_factory=dict)
     uses: list[Use] = field(default_factory=list)
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
-    substitutions: dict[int, tuple[TableItem, Table]] = field(default_factory=dict)
+    substitutions: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
     relations: int = 0
     parameters: int = 0
     session: SessionCommand | None = None
@@ -73,15 +75,27 @@ class Findings:
         return len(columns) == 2 and len(types) == 1
 
     def substitutes(self, item: TableItem, table: Table) -> bool:
-        return table.is_partly_visible and self.mentions.can_reach_hidden(item, table)
+        """Whether a derived table must take the place of this reference."""
+        return self._evaluates(table) or (table.is_partly_visible and self.mentions.can_reach_hidden(item, table))
+
+    def substitute(self, item: TableItem, table: Table) -> None:
+        if item.position is None:
+            raise Refused(f'"{item.name}" cannot be read here under a masking scope')
+        self.substitutions[item.position] = (item, derived_table(table, self.evaluated, only=item.only))
+
+    def _evaluates(self, table: Table) -> bool:
+        ref = table.ref
+        return bool(self.evaluated) and any(
+            ColumnRef(ref.schema, ref.name, column.name) in self.evaluated for column in table.visible_columns
+        )
 
     def count_relation(self) -> None:
         self.relations += 1
         if self.relations > limits.MAX_RELATIONS:
             raise LimitExceeded("statement reads too many relations")
 
-    def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None) -> None:
-        self.uses += [Use(column, kind, position) for column in sorted(sources)]
+    def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None, compared: int = 0) -> None:
+        self.uses += [Use(column, kind, position, compared) for column in sorted(sources)]
         if len(self.uses) > limits.MAX_USES:
             raise LimitExceeded("statement uses too many columns")
 

@@ -168,13 +168,14 @@ class Expressions:
             parts.append(self.window(call.over, place))
         return computed(*parts)
 
-    def _column(self, column: Column, place: Place, kind: UseKind) -> Flow:
+    def _column(self, column: Column, place: Place, kind: UseKind, *, compared: int = 0) -> Flow:
         found = _scope(place).column(column)
         if isinstance(found, WholeRow):
             return self._row(found, column.position)
-        self._findings.check_computable(found.flow, column.position)
-        self._findings.use(found.flow.sources, kind, column.position)
-        return found.flow
+        flow = found.flow
+        self._findings.check_computable(flow, column.position)
+        self._findings.use(flow.sources, kind, column.position, compared if flow.direct is not None else 0)
+        return flow
 
     def _star(self, star: Star, place: Place) -> Flow:
         """``f(c.*)``: the whole row."""
@@ -190,14 +191,19 @@ class Expressions:
     def _operator(self, operator: Operator, place: Place, kind: UseKind) -> Flow:
         for name in operator.names:
             self._findings.allow.operator(operator.schema, name, operator.position)
-        if operator.names == ("=",) and len(operator.args) == 2:
-            return self._equality(operator, place, kind)
+        if operator.names != ("=",) or operator.quantified:
+            return computed(*(self.use(arg, place, kind) for arg in operator.args))
+        if (given := _compared_with(operator.args)) is not None:
+            column, values = given
+            flows = [self.use(value, place, kind) for value in values]
+            return computed(self._column(column, place, kind, compared=len(values)), *flows)
+        if len(operator.args) == 2:
+            return self._type_equality(*operator.args, place, kind)
         return computed(*(self.use(arg, place, kind) for arg in operator.args))
 
-    def _equality(self, operator: Operator, place: Place, kind: UseKind) -> Flow:
+    def _type_equality(self, left: Expression, right: Expression, place: Place, kind: UseKind) -> Flow:
         """``pg_type.oid = to_regtype(...)``: drivers look a type up by name. Elsewhere the function would tell which
         tables exist, since each has a row type; here the filter on pg_type decides."""
-        left, right = operator.args
         if isinstance(right, Call) and right.name == "to_regtype" and right.schema in (None, "pg_catalog"):
             flow = self.use(left, place, kind)
             if flow.direct != _TYPE_OID:
@@ -314,6 +320,19 @@ _SPECIAL: Final[dict[str, Callable[[Expressions, Call, Place, UseKind], Flow]]] 
 
 def _scope(place: Place) -> Scope:
     return place.scope or Scope()
+
+
+def _compared_with(args: tuple[Expression, ...]) -> tuple[Column, tuple[Expression, ...]] | None:
+    """A column and the literals and parameters it is compared with for equality, when that is what they are."""
+    for column, values in ((args[0], args[1:]), (args[-1], args[:-1])):
+        if isinstance(column, Column) and all(map(_is_given, values)):
+            return column, values
+    return None
+
+
+def _is_given(expression: Expression) -> bool:
+    """A literal or a parameter, perhaps with a type written to it."""
+    return isinstance(expression.arg if isinstance(expression, Cast) else expression, Constant | Parameter)
 
 
 def _type_lookup(call: Call) -> Refused:

@@ -149,9 +149,7 @@ class Relations:
             columns = [ColumnRef(table.ref.schema, table.ref.name, column.name) for column in table.visible_columns]
             self._findings.use(columns, UseKind.SAMPLE, item.position)
         if self._findings.substitutes(item, table):
-            if item.position is None:
-                raise Refused(f'"{item.name}" cannot be read here under a masking scope')
-            self._findings.substitutions[item.position] = (item, table)
+            self._findings.substitute(item, table)
 
     def _derived(self, item: DerivedItem, siblings: tuple[Relation, ...], place: Place) -> Relation:
         """Only LATERAL sees what stands left of it; else the level around (p_lateral_active in parse_clause.c)."""

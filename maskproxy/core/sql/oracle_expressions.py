@@ -147,7 +147,9 @@ def _a_expr(reader: Reader, message: Message) -> Expression:
         schema, name = reader.qualified(fields.take("name"), fields.location)
         sides = (fields.take("lexpr"), fields.take("rexpr"))
         args = tuple(arg for side in sides if side is not None for arg in _items(reader, side))
-        return Operator(schema, _IMPLIED.get(kind, (name,)), args, kind == pg.AEXPR_NULLIF, fields.position)
+        quantified = kind in (pg.AEXPR_OP_ANY, pg.AEXPR_OP_ALL)
+        names = _IMPLIED.get(kind, (name,))
+        return Operator(schema, names, args, kind == pg.AEXPR_NULLIF, quantified, fields.position)
 
 
 def _items(reader: Reader, message: Message) -> Iterable[Expression]:

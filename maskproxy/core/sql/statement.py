@@ -60,11 +60,16 @@ class UseKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """``position`` is a 0-based character offset into the whole client text, or None."""
+    """``position`` is a 0-based character offset into the whole client text, or None.
+
+    ``compared`` is how many literals and parameters the column is compared with for equality, if that is all that this
+    use does (``=``, IN); 0 for every other use.
+    """
 
     column: ColumnRef
     kind: UseKind
     position: int | None = None
+    compared: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,23 +1,31 @@
-"""Edits of the client's own text: a table of which a scope may see only some columns becomes a derived table of those,
-unless the statement provably cannot reach the others (``mentions``).
+"""Edits of the client's own text: a table becomes a derived table of what the statement may know of it.
 
-``FROM customers c`` becomes ``FROM (SELECT "id", "name" FROM "public"."customers") c``, so that neither a star, a
-whole row nor a NATURAL join can reach a hidden column. Only the table's name is replaced, where the server's grammar
-says it stands; the alias stays the client's. The edited text is parsed again and must differ by exactly these derived
-tables."""
+``FROM customers c`` becomes ``FROM (SELECT "id", "name" FROM "public"."customers") c`` where a scope may see only some
+columns, so that neither a star, a whole row nor a NATURAL join can reach a hidden one (unless the statement provably
+cannot, ``mentions``). Under masked evaluation the masked columns in it are SQL expressions of their masks, so that
+whatever the statement computes, it computes of masked values. Only the table's name is replaced, where the server's
+grammar says it stands; the alias stays the client's. The edited text is parsed again and must differ by exactly these
+derived tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from maskproxy.base.errors import Refused
-from maskproxy.core.catalog import Table
+from maskproxy.base.refs import ColumnRef
+from maskproxy.core.catalog import Column, Table
 from maskproxy.core.sql.lex import Token, TokenKind
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.statement import Splice
 from maskproxy.core.sql.tree import Alias, DerivedItem, Query, TableItem
+
+Evaluated = Mapping[ColumnRef, str]
+"""The SQL expression that stands for each column under masked evaluation; a column without one stays as it is."""
+
+Substitutions = Mapping[int, tuple[TableItem, str]]
+"""By the position of a table's name: the reference there, and the derived table that takes its place."""
 
 _NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
 
@@ -34,7 +42,7 @@ def apply_splices(text: str, splices: Iterable[Splice]) -> str:
     return "".join([*parts, text[end:]])
 
 
-def make_splice(item: TableItem, table: Table, tokens: tuple[Token, ...]) -> Splice:
+def make_splice(item: TableItem, replacement: str, tokens: tuple[Token, ...]) -> Splice:
     """The edit for one table reference, found by the position of its name among the tokens."""
     first = next(index for index, token in enumerate(tokens) if token.start == item.position)
     last = first + 2 if item.schema is not None else first
@@ -51,19 +59,24 @@ def make_splice(item: TableItem, table: Table, tokens: tuple[Token, ...]) -> Spl
     if last + 1 < len(tokens) and tokens[last + 1].kind is TokenKind.OPERATOR and tokens[last + 1].value == "*":
         end = tokens[last + 1].end  # ``table *``, the default spelled out
     alias = "" if item.alias is not None else f" AS {quoted(item.name)}"
-    return Splice(start, end, prefix + derived_table(table, only=item.only) + alias)
+    return Splice(start, end, prefix + replacement + alias)
 
 
-def derived_table(table: Table, *, only: bool) -> str:
+def derived_table(table: Table, evaluated: Evaluated, *, only: bool) -> str:
     """The columns a scope may see of a table, as a derived table. OFFSET 0 keeps the client's predicates behind a row
     filter."""
-    columns = ", ".join(quoted(column.name) for column in table.visible_columns)
+    columns = ", ".join(_column(table, column, evaluated) for column in table.visible_columns)
     source = f"{'ONLY ' if only else ''}{quoted(table.ref.schema)}.{quoted(table.ref.name)}"
     rows = f" WHERE {table.filter} OFFSET 0" if table.filter else ""
     return f"(SELECT {columns} FROM {source}{rows})"  # noqa: S608 - names are quoted, the filter is ours
 
 
-def check_edited(query: Query, edited: str, substitutions: dict[int, tuple[TableItem, Table]]) -> None:
+def _column(table: Table, column: Column, evaluated: Evaluated) -> str:
+    expression = evaluated.get(ColumnRef(table.ref.schema, table.ref.name, column.name))
+    return quoted(column.name) if expression is None else f"{expression} AS {quoted(column.name)}"
+
+
+def check_edited(query: Query, edited: str, substitutions: Substitutions) -> None:
     """Raises Refused unless the edited text parses to the client's tree with the derived tables in it."""
     source = Source(edited)
     statements = parse_statements(source)
@@ -73,17 +86,17 @@ def check_edited(query: Query, edited: str, substitutions: dict[int, tuple[Table
         raise Refused("this statement cannot be edited safely")
 
 
-def substituted(query: Query, substitutions: dict[int, tuple[TableItem, Table]]) -> Query:
+def substituted(query: Query, substitutions: Substitutions) -> Query:
     """The tree that the edited text must have."""
     result = _replace(query, substitutions)
     assert isinstance(result, type(query))
     return result
 
 
-def _replace(node: Any, substitutions: dict[int, tuple[TableItem, Table]]) -> Any:
+def _replace(node: Any, substitutions: Substitutions) -> Any:
     if isinstance(node, tuple):
         return tuple(_replace(each, substitutions) for each in node)
-    if isinstance(node, TableItem) and node.position in substitutions:
+    if isinstance(node, TableItem) and node.position is not None and node.position in substitutions:
         return _derived_item(node, substitutions[node.position][1])
     if not is_dataclass(node) or isinstance(node, type):
         return node
@@ -91,8 +104,8 @@ def _replace(node: Any, substitutions: dict[int, tuple[TableItem, Table]]) -> An
     return replace(node, **changed)
 
 
-def _derived_item(item: TableItem, table: Table) -> DerivedItem:
-    return DerivedItem(query=_read(derived_table(table, only=item.only)), alias=item.alias or Alias(item.name))
+def _derived_item(item: TableItem, replacement: str) -> DerivedItem:
+    return DerivedItem(query=_read(replacement), alias=item.alias or Alias(item.name))
 
 
 @lru_cache(maxsize=256)

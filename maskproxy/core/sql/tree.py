@@ -79,13 +79,14 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """``name`` is what pg_operator calls it; ``implied`` are further operators the syntax looks up by name (BETWEEN,
-    IN ...)."""
+    """``names`` are what pg_operator calls it; several where the syntax looks them up by name (BETWEEN ...).
+    ``quantified``: its last argument is an array, of whose elements ANY or ALL are compared."""
 
     schema: str | None
     names: tuple[str, ...]
     args: "tuple[Expression, ...]"
     nullif: bool = False
+    quantified: bool = False
     position: int | None = _position()
 
 

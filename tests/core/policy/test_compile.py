@@ -334,8 +334,6 @@ scopes: {s: {select: ["*.*"]}}
         ("scopes: {s: {limits: {rows: 1}}}\n", "r.yaml:3: `limits` is not enforced yet"),
         ("scopes: {s: {insert: [public.orders]}}\n", "r.yaml:3: `insert` is not enforced yet"),
         ("scopes: {s: {update: [public.orders.status]}}\n", "r.yaml:3: `update` is not enforced yet"),
-        ("labels: {a: ['*.*.ssn']}\nscopes: {s: {use: {a: equality}}}\n", "r.yaml:4: `use: equality` is not enforced"),
-        ("labels: {a: ['*.*.ssn']}\nscopes: {s: {use: {a: any}}}\n", "r.yaml:4: `use: any` is not enforced yet"),
         ("trust: {functions: [public.f]}\n", "r.yaml:3: `trust` is not enforced yet"),
     ],
 )  # fmt: skip

@@ -39,7 +39,7 @@ def test_the_schema_in_rules_is_the_one_of_the_models() -> None:
         (HEAD + "masks:\n  a: {mask: partial, keep: 4}\n", "r.yaml:4: unknown key `keep`: did you mean `keep_last`?"),
         (HEAD + "masks:\n  a: {mask: round}\n", "r.yaml:4: `masks.a.to` is missing"),
         (HEAD + "masks:\n  a: {mask: truncate, to: week}\n", "r.yaml:4: `masks.a.to`: should be 'year', 'quarter'"),
-        (HEAD + "scopes:\n  s: {use: {a: never}}\n", "r.yaml:4: `scopes.s.use.a`: should be 'masked', 'refuse'"),
+        (HEAD + "scopes:\n  s: {use: {a: never}}\n", "r.yaml:4: `scopes.s.use.a`: should be 'refuse', 'masked'"),
         (HEAD + "scopes:\n  s: {unrestricted: yes}\n", "r.yaml:4: `scopes.s.unrestricted`: should be a valid boolean"),
         (
             HEAD + "scopes:\n  s: {unrestricted: true, select: [public.t], deny: []}\n",

@@ -6,7 +6,7 @@ from maskproxy.core.sql.analysis import analyse
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.statement import Splice
-from maskproxy.core.sql.substitute import apply_splices, quoted, substituted
+from maskproxy.core.sql.substitute import apply_splices, derived_table, quoted, substituted
 from maskproxy.core.sql.tree import Query, TableItem
 from tests.core.sql.case_files import Case, load
 from tests.core.sql.catalogs import shop
@@ -55,7 +55,8 @@ def test_the_expected_tree_differs_by_the_derived_table_alone() -> None:
     customers = shop("no notes").lookup(None, "customers", ("public",))
     assert customers is not None
     item = TableItem(schema=None, name="customers")
-    expected = substituted(tree(sql), {sql.index("customers d"): (item, customers)})
+    derived = derived_table(customers, {}, only=False)
+    expected = substituted(tree(sql), {sql.index("customers d"): (item, derived)})
     columns = ", ".join(quoted(column.name) for column in customers.visible_columns)
     assert expected == tree(f'SELECT c.id FROM customers c, (SELECT {columns} FROM "public"."customers") d')
     assert expected != tree(f'SELECT c.id FROM customers c, (SELECT {columns}, notes FROM "public"."customers") d')
