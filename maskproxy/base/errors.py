@@ -20,7 +20,7 @@ Row values, parameters and literals never enter an error.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from maskproxy.base.refs import ColumnRef, Location
 
@@ -44,6 +44,17 @@ class MaskproxyError(Exception):
         self.detail = detail
         self.hint = hint
         self.position = position
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keyword arguments keep an exception from being pickled the usual way."""
+        return restore_error, (type(self), self.__dict__)
+
+
+def restore_error(kind: type[MaskproxyError], state: dict[str, Any]) -> MaskproxyError:
+    """What another process of ours raised."""
+    error = kind.__new__(kind, state["message"])
+    error.__dict__.update(state)
+    return error
 
 
 class ProtocolError(MaskproxyError):

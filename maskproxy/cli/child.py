@@ -5,23 +5,11 @@ first and then waits for its number on standard input: the supervisor keeps one 
 is replaced in a fraction of a second.
 """
 
-import ctypes
-import os
-import signal
 import sys
 from pathlib import Path
 
 from maskproxy.cli.logs import configure_logs
-
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """SIGTERM when the supervisor is gone, also by SIGKILL (Linux, prctl(2))."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        sys.exit(1)
+from maskproxy.proxy.parent import die_with_parent
 
 
 def main(arguments: list[str]) -> None:

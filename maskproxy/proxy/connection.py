@@ -9,6 +9,7 @@ pace.
 import asyncio
 import secrets
 import ssl
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,10 @@ from maskproxy.base.errors import (
     SessionEnded,
     SessionError,
     StartupRefused,
+    StatementError,
     TooManySessions,
 )
+from maskproxy.core.plan import Plan
 from maskproxy.identity.access import verifier_for
 from maskproxy.proxy.admission import Admission, Startup, admit, read_startup
 from maskproxy.proxy.backends import BackendConnection, cancel_backend, connect_backend
@@ -76,6 +79,7 @@ class ClientConnection(asyncio.Protocol):
         self._session: PostgresSession | None = None
         self._backend: BackendConnection | None = None
         self._backend_ready: BackendReady | None = None
+        self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
         self._write_paused = False
         self._seen_bytes = False
         self._tls_requested = False
@@ -287,7 +291,7 @@ class ClientConnection(asyncio.Protocol):
     def _act(self, session: PostgresSession, action: a.Action) -> None:
         match action:
             case a.Analyse(text):
-                session.analysed(session.policy.decide(text))
+                self._analyse(session, text)
             case a.RecordIntent(number):
                 self._journal.intent(action, lambda durable: self._recorded(number, durable))
             case a.RecordOutcome():
@@ -303,6 +307,15 @@ class ClientConnection(asyncio.Protocol):
                 if chunks := session.take_to_client():
                     self._link.write(chunks)
                 self._close(error)
+
+    def _analyse(self, session: PostgresSession, text: str) -> None:
+        client = None if self.admission is None else self.admission.grant.principal
+        self._abandon = self._worker.analysts.submit(client, session.policy, text, self._analysed)
+
+    def _analysed(self, result: Plan | StatementError) -> None:
+        if self._session is not None and self.phase is Phase.SESSION:
+            self._session.analysed(result)
+            self._flush()
 
     def _recorded(self, number: int, durable: bool) -> None:
         if self._session is not None and self.phase is Phase.SESSION:
@@ -368,6 +381,7 @@ class ClientConnection(asyncio.Protocol):
         if self._session is not None:
             self._journal.ended(error)
         self.phase = Phase.CLOSED
+        self._abandon()
         if self._deadline is not None:
             self._deadline.cancel()
         if self._backend is not None:

@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import uvloop
 from maskproxy.base import limits
 from maskproxy.base.errors import ConfigurationError, SessionEnded
 from maskproxy.core.settings import Settings
+from maskproxy.proxy.analysis_pool import AnalysisPool
 from maskproxy.proxy.connection import ClientConnection
 from maskproxy.proxy.control import ask, control_path, recorder_path, serve_control
 from maskproxy.proxy.journal import Journal, SessionJournal
@@ -62,6 +64,7 @@ class Worker:
             name: DatabasePolicies(database, load_rules(settings, name), token_key)
             for name, database in settings.databases.items()
         }
+        self.analysts = AnalysisPool()
         self._connections: set[ClientConnection] = set()
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -133,7 +136,9 @@ class Worker:
         control = await serve_control(control_path(self.settings.run, self.number), self._on_control)
         async with asyncio.TaskGroup() as group:
             self._group = group
-            tasks = [group.create_task(self._recorder.run()), group.create_task(self._watch_store())]
+            tasks = [
+                group.create_task(each) for each in (self._recorder.run(), self.analysts.run(), self._watch_store())
+            ]
             for policies in self.databases.values():
                 policies.on_change = self._apply_policies
                 tasks.append(group.create_task(policies.run()))
@@ -252,6 +257,7 @@ class Worker:
             "sessions": len(self._connections),
             "accepted": self._accepted,
             "recorder": self._recorder.connected,
+            "analysts": asdict(self.analysts.statistics()),
             "grants": sum(grant.active(self.now()) for grant in self.snapshot.grants),
             "databases": {
                 name: {"available": policies.available, "rules": policies.generation}

@@ -11,7 +11,8 @@ from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
 from maskproxy.base.refs import ColumnRef, Oid
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
-from maskproxy.core.policy.compile import Scope
+from maskproxy.core.policy.ruleset import Scope
+from maskproxy.core.sql.lex import too_long
 from maskproxy.wire.postgres.messages import FieldDescription
 
 MAX_CACHED = 32 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope
@@ -36,23 +37,16 @@ class Policy:
         return self.plans.get(text)
 
     def decide(self, text: str) -> Plan | StatementError:
-        """A plan, or the refusal. Never raises: a failure of the analysis is a refusal too."""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            if not self.scope.unrestricted:
-                return InvalidEncoding('invalid byte sequence for encoding "UTF8"')
-        try:
-            plan = plan_text(text, self.scope, self.search_path, self.stamp)
-        except StatementError as error:
-            return error
-        except (RecursionError, MemoryError):
-            return Refused("statement is too complex to be analysed", hint="Simplify it, or split it into several.")
-        except Exception as error:  # a defect of ours must refuse, and must not quote the statement
-            return Refused(f"statement could not be analysed ({type(error).__name__})")
+        """A plan, made here and now, or the refusal. Never raises."""
+        result = check_text(text, self.scope) or make_plan(text, self.scope, self.search_path, self.stamp)
+        if isinstance(result, Plan):
+            self.learn(result)
+        return result
+
+    def learn(self, plan: Plan) -> None:
+        """Keep a plan of this policy for the next one who sends its text."""
         if not plan.transparent:  # those cost nothing to make
-            self.plans.put(text, plan)
-        return plan
+            self.plans.put(plan.text, plan)
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
         """Whether the server describes the result otherwise than the plan does (deny-only, notes on RowDescription)."""
@@ -67,6 +61,29 @@ class Policy:
             if column not in output.sources or column in plan.evaluated or (mask is not None and mask.column != column):
                 return True
         return False
+
+
+def check_text(text: str, scope: Scope) -> StatementError | None:
+    """What refuses a text before anybody parses it."""
+    if scope.unrestricted:
+        return None
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return InvalidEncoding('invalid byte sequence for encoding "UTF8"')
+    return too_long() if size > limits.MAX_ANALYSED else None
+
+
+def make_plan(text: str, scope: Scope, search_path: tuple[str, ...], stamp: Stamp) -> Plan | StatementError:
+    """Never raises: a failure of the analysis is a refusal too."""
+    try:
+        return plan_text(text, scope, search_path, stamp)
+    except StatementError as error:
+        return error
+    except (RecursionError, MemoryError):
+        return Refused("statement is too complex to be analysed", hint="Simplify it, or split it into several.")
+    except Exception as error:  # a defect of ours must refuse, and must not quote the statement
+        return Refused(f"statement could not be analysed ({type(error).__name__})")
 
 
 class PlanCache:

@@ -106,6 +106,13 @@ def fold(name: str) -> str:
     return name.lower() if name.isascii() else "".join(each.lower() if each.isascii() else each for each in name)
 
 
+def too_long() -> LimitExceeded:
+    return LimitExceeded(
+        f"statement is longer than {limits.MAX_ANALYSED} bytes",
+        hint="Send long lists of values as array parameters.",
+    )
+
+
 def _check_size(text: str) -> None:
     if "\0" in text:
         raise Unparsable("statement contains a zero character", position=text.index("\0") + 1)
@@ -114,10 +121,7 @@ def _check_size(text: str) -> None:
     except UnicodeEncodeError as error:
         raise Unparsable("statement is not valid UTF-8", position=error.start + 1) from None
     if size > limits.MAX_ANALYSED:
-        raise LimitExceeded(
-            f"statement is longer than {limits.MAX_ANALYSED} bytes",
-            hint="Send long lists of values as array parameters.",
-        )
+        raise too_long()
     if text.count("/*") > limits.MAX_COMMENTS:
         raise LimitExceeded(f"statement has more than {limits.MAX_COMMENTS} block comments")
 

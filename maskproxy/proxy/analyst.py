@@ -1,0 +1,135 @@
+"""The processes in which statements are parsed: ``python -m maskproxy.proxy.analyst CPU-SECONDS BYTES``, by a worker.
+
+The first process imports the parsers and then does nothing but fork *analysts* of itself, which start in milliseconds
+and share its memory, and kill them. An analyst reads texts from its socket and answers each with a plan or a refusal.
+
+Parsers are made to be fed by their owner, not by a stranger: one text may take them seconds, gigabytes or down. So an
+analyst has bounds that the kernel enforces (CPU time per text by a timer whose signal kills, memory, no core file),
+runs behind everything else (``nice``), gets no environment, and knows no key, password or row (``analysis_wire``).
+Whatever kills one costs the statement that did it and nothing else.
+
+Protocol of the first process, on its standard input: ``F`` number and a socket as ancillary data: an analyst of that
+number serves that socket. ``K`` number: it is killed, if it still runs, and buried. End of input: we end.
+Protocol of an analyst: frames (``read_frame``), policies and texts in, results out; ``Request`` says how.
+"""
+
+import gc
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from maskproxy.base import limits
+from maskproxy.base.errors import LimitExceeded
+from maskproxy.proxy.analysis_wire import Brief, pack_result, unpack_policy
+from maskproxy.proxy.parent import die_with_parent
+from maskproxy.session.enforce import make_plan
+
+COMMAND: Final = struct.Struct("!cI")  # F or K, number of the analyst
+HEADER: Final = struct.Struct("!BII")  # Request, number of the policy, length of what follows
+LENGTH: Final = struct.Struct("!I")  # of a result
+_NICENESS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one text may take: CPU time, time by the clock (the worker sees to that), memory."""
+
+    cpu_seconds: float = limits.ANALYSIS_CPU_SECONDS
+    seconds: float = limits.ANALYSIS_SECONDS
+    memory: int = limits.ANALYSIS_MEMORY
+
+
+class Request(IntEnum):
+    POLICY = 1
+    TEXT = 2
+
+
+def main(bounds: Bounds) -> None:
+    die_with_parent(signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # they are for the worker; we end when it has ended
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold statements
+    os.nice(_NICENESS)
+    gc.collect()
+    gc.freeze()  # what is shared with the analysts stays shared
+    commands = socket.socket(fileno=0)
+    analysts: dict[int, int] = {}
+    while True:
+        data, files, _, _ = socket.recv_fds(commands, COMMAND.size, 1)
+        if len(data) < COMMAND.size:
+            return
+        what, number = COMMAND.unpack(data)
+        if what == b"K":
+            _bury(analysts.pop(number, None))
+        elif (pid := os.fork()) == 0:
+            commands.close()
+            _live(socket.socket(fileno=files[0]), bounds)
+        else:
+            os.close(files[0])
+            analysts[number] = pid
+
+
+def _bury(pid: int | None) -> None:
+    if pid is not None:
+        os.kill(pid, signal.SIGKILL)  # nobody else waits for it, so the number is still its own
+        os.waitpid(pid, 0)
+
+
+def _live(channel: socket.socket, bounds: Bounds) -> None:
+    """An analyst's whole life. Nothing may escape: a traceback could quote a statement."""
+    try:
+        die_with_parent(signal.SIGKILL)
+        memory = _address_space() + bounds.memory
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        _serve(channel, bounds.cpu_seconds)
+    finally:
+        os._exit(0)
+
+
+def _address_space() -> int:
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def _serve(channel: socket.socket, cpu_seconds: float) -> None:
+    policies: dict[int, Brief] = {}
+    while True:
+        kind, number, size = HEADER.unpack(_read(channel, HEADER.size))
+        data = _read(channel, size)
+        if kind == Request.POLICY:
+            policies[number] = unpack_policy(data)
+        else:
+            signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
+            result = _analyse(data.decode(), policies[number])
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            channel.sendall(LENGTH.pack(len(result)) + result)
+
+
+def _analyse(text: str, policy: Brief) -> bytes:
+    result = pack_result(make_plan(text, policy.scope, policy.search_path, policy.stamp))
+    if len(result) > limits.MAX_ANALYSIS:
+        return pack_result(LimitExceeded("statement has too many columns to be analysed"))
+    return result
+
+
+def _read(channel: socket.socket, size: int) -> bytes:
+    """Exactly so many bytes; at the end of input the process ends."""
+    parts: list[bytes] = []
+    while size:
+        part = channel.recv(min(size, limits.READ_SIZE))
+        if not part:
+            os._exit(0)
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+if __name__ == "__main__":
+    main(Bounds(cpu_seconds=float(sys.argv[1]), memory=int(sys.argv[2])))
