@@ -72,6 +72,8 @@ def detours(case: Case) -> dict[str, str]:
     statements = plan(case).statements
     if len(statements) != 1 or statements[0].session or (analysis := statements[0].analysis) is None:
         return {}
+    if analysis.carrier is not None:
+        return {}
     sql = case.model.sql[analysis.start : analysis.end]
     return {name: detour.format(sql=sql) for name, detour in DETOURS.items()}
 

@@ -93,7 +93,7 @@ def _permit(plan: Plan) -> dict[str, Any]:
 
 
 def _statement(statement: StatementPlan) -> dict[str, Any]:
-    analysis = statement.analysis
+    analysis, statement = statement.analysis, statement.carried or statement
     if analysis is None:
         return {}
     return {

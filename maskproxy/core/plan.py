@@ -1,16 +1,19 @@
 """What will be done for one statement: the SQL to send, one mask per output column, and what to check."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
+from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import ColumnRef, Generation
 from maskproxy.core.catalog import SearchPath
 from maskproxy.core.policy.decide import decide
 from maskproxy.core.policy.decision import ColumnMask, Deny, Permit
 from maskproxy.core.policy.ruleset import Scope
+from maskproxy.core.sql import carry
 from maskproxy.core.sql.analysis import Statement, check_splices, interpret, read
-from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, StatementKind
+from maskproxy.core.sql.copy_table import without_table_copies
+from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, Splice, StatementKind
 from maskproxy.core.sql.substitute import apply_splices
 
 
@@ -31,6 +34,8 @@ class StatementPlan:
     server evaluates them masked. ``evaluated``: masks of the columns of which the statement sees masked values only.
     ``masks``: those of columns that are shown or used. ``shown``: columns of which some output shows something masked.
     ``session``: what it changes in the session; a SELECT of set_config has both.
+    ``carried``: the query of the cursor or prepared statement that it makes; that one's rows are masked as a bare
+    query's are. EXPLAIN and COPY have neither: what they send back is not rows, so nothing of it is ours to mask.
     """
 
     analysis: Analysis | None
@@ -41,6 +46,7 @@ class StatementPlan:
     shown: frozenset[ColumnRef] = frozenset()
     disclosed: Mapping[ColumnRef, int] = field(default_factory=dict)
     session: SessionCommand | None = None
+    carried: "StatementPlan | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,9 +75,21 @@ def plan_text(text: str, scope: Scope, search_path: Sequence[str], stamp: Stamp)
     if scope.unrestricted:
         return Plan(text=text, sql=text, statements=(), stamp=stamp, transparent=True)
     path = tuple(search_path)
+    plain = without_table_copies(text, scope.catalog, path)
+    if plain != text:
+        return _plan_plain(text, plain, scope, path, stamp)
     decided = [_decided(statement, scope, path) for statement in read(text, path)]
     check_splices([analysis for analysis, _ in decided])
     return make_plan(text, decided, scope, stamp)
+
+
+def _plan_plain(text: str, plain: str, scope: Scope, search_path: SearchPath, stamp: Stamp) -> Plan:
+    """The plan of another text that says the same; positions in it would mislead the client."""
+    try:
+        return replace(plan_text(plain, scope, search_path, stamp), text=text)
+    except StatementError as error:
+        error.position = None
+        raise
 
 
 Decided = tuple[Analysis, Permit]
@@ -80,7 +98,10 @@ Decided = tuple[Analysis, Permit]
 def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Decided:
     """Raises the refusal. Under masked evaluation the statement is interpreted once more, with its edits."""
     analysis = interpret(statement, scope.catalog, search_path)
-    match decide(analysis, scope):
+    copies_masked = analysis.kind is StatementKind.COPY_OUT and any(
+        _governing(each, scope) for each in analysis.outputs
+    )
+    match decide(analysis, scope, evaluate=copies_masked):
         case Deny(error):
             raise error
         case Permit() as permit:
@@ -92,7 +113,16 @@ def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Dec
             assert_never(unreachable)
 
 
-_READS = frozenset({StatementKind.SELECT, StatementKind.SESSION})
+_READS = frozenset(
+    {
+        StatementKind.SELECT,
+        StatementKind.SESSION,
+        StatementKind.EXPLAIN,
+        StatementKind.DECLARE,
+        StatementKind.PREPARE,
+        StatementKind.COPY_OUT,
+    }
+)
 
 
 def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp) -> Plan:
@@ -100,7 +130,7 @@ def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp)
     analyses = [analysis for analysis, _ in decided]
     return Plan(
         text=text,
-        sql=apply_splices(text, (splice for analysis in analyses for splice in analysis.splices)),
+        sql=apply_splices(text, (splice for analysis in analyses for splice in _splices(text, analysis, scope))),
         statements=tuple(_statement(analysis, permit, scope) for analysis, permit in decided),
         stamp=stamp,
         reads_only=all(analysis.kind in _READS for analysis in analyses),
@@ -114,7 +144,7 @@ def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPla
     governed = tuple(_governing(output, scope) for output in analysis.outputs)
     evaluated = {column: scope.masks[column] for column in permit.evaluated}
     shown = frozenset(mask for masks in governed for mask in masks)
-    return StatementPlan(
+    query = StatementPlan(
         analysis=analysis,
         outputs=permit.outputs,
         governed=governed,
@@ -124,6 +154,29 @@ def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPla
         disclosed=permit.disclosed,
         session=analysis.session,
     )
+    match analysis.kind:
+        case StatementKind.DECLARE | StatementKind.PREPARE:
+            return replace(query, outputs=None, governed=(), shown=frozenset(), carried=query)
+        case StatementKind.EXPLAIN:
+            return replace(query, outputs=None, governed=(), shown=frozenset())
+        case StatementKind.COPY_OUT:
+            return replace(query, outputs=None)
+        case _:
+            return query
+
+
+def _splices(text: str, analysis: Analysis, scope: Scope) -> tuple[Splice, ...]:
+    """The edits of one statement, checked together where it carries a query."""
+    carrier, splices = analysis.carrier, analysis.splices
+    if carrier is None:
+        return splices
+    if carrier.kind is StatementKind.EXPLAIN and any(map(scope.guards_table, analysis.tables)):
+        splices += (carry.explain_splice(carrier, analysis.start),)
+    if splices:
+        query = apply_splices(text[: carrier.query_end], analysis.splices)[carrier.query_start :]
+        edited = apply_splices(text[: analysis.end], splices)[analysis.start :]
+        carry.check_edited(edited, carrier, query)
+    return splices
 
 
 def _governing(output: Output, scope: Scope) -> tuple[ColumnMask, ...]:

@@ -16,8 +16,8 @@ from maskproxy.base.errors import (
     UnsupportedFeature,
 )
 from maskproxy.core.plan import Plan
-from maskproxy.core.sql.statement import Verb
 from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent
+from maskproxy.session.follow import follow, out_of_date
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.state import SessionState
 from maskproxy.session.statements import PreparedStatement
@@ -60,11 +60,12 @@ class Gate:
             return True
         extended = request.kind is Kind.EXECUTE
         if extended and self._state.skipping:
-            pass  # an earlier request failed meanwhile: the server would skip this one too
+            request.settle(done=False)  # an earlier request failed meanwhile: the server would skip this one too
         elif durable:
             request.durability = Durability.DURABLE
             self.send(request, frame)
         else:
+            request.settle(done=False)
             error = AuditUnavailable("the record of the statement could not be written", hint=AUDIT_HINT)
             self.refuse(error, extended=extended)
         return True
@@ -89,6 +90,9 @@ class Gate:
         if statement.plan.stamp == self._state.policy.stamp:
             then()
             return
+        if statement.made_in_sql:
+            self.refuse(out_of_date(), extended=True)
+            return
 
         def replanned(result: Plan | StatementError) -> None:
             if self._state.skipping:
@@ -108,8 +112,6 @@ class Gate:
 
     def send(self, request: Request, frame: bytes) -> None:
         state = self._state
-        if request.kind in (Kind.QUERY, Kind.EXECUTE) and request.plan is not None:
-            self._follow_session_commands(request, request.plan)
         if request.kind is Kind.EXECUTE:
             self._describe_first(request, frame)
         state.pipeline.add(request)
@@ -118,7 +120,9 @@ class Gate:
     def _describe_first(self, request: Request, frame: bytes) -> None:
         """Have the server describe a result before its first row, unless it has done so for this statement."""
         portal = request.portal
-        if portal is None or portal.statement.described or not portal.statement.has_result:
+        if portal is None or (portal.statement.described if portal.target is None else portal.described):
+            return
+        if request.plan is None or not request.plan.statements or request.plan.statements[0].outputs is None:
             return
         name = m.Execute.decode(frame[_HEADER:]).portal
         describe = Request(
@@ -128,6 +132,13 @@ class Gate:
         self._state.to_backend.append(m.Describe(b"P", name).encode())
 
     def record_and_send(self, request: Request, frame: bytes, parameters: tuple[bytes | None, ...]) -> None:
+        try:
+            follow(self._state, request)
+        except StatementError as error:
+            request.settle(done=False)
+            text = None if request.plan is None else request.plan.text
+            self.refuse(error, extended=request.kind is Kind.EXECUTE, text=text)
+            return
         plan = request.plan
         if plan is not None and not plan.transparent and not plan.statements:  # an empty statement does nothing
             self.send(request, frame)
@@ -158,15 +169,3 @@ class Gate:
             state.to_backend.append(m.Sync().encode())
         else:
             state.pipeline.add(Request(Kind.REFUSAL_READY, error=error))
-
-    def _follow_session_commands(self, request: Request, plan: Plan) -> None:
-        """Take over what a session statement does to the names."""
-        state = self._state
-        for statement in plan.statements:
-            command = statement.session
-            if command is None:
-                continue
-            if command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
-                request.operations.append(state.statements.remove(command.name))
-            if command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
-                request.operations.append(state.portals.remove(command.name))

@@ -15,7 +15,7 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.session.masking import RowMasks
-from maskproxy.session.statements import Operation, Portal, PreparedStatement
+from maskproxy.session.statements import Operation, Portal, PreparedStatement, Source
 
 
 class Kind(Enum):
@@ -40,6 +40,7 @@ class Durability(Enum):
     FAILED = auto()  # the record was lost: what the server answers is dropped, the client gets 58030
 
 
+AnyOperation = Operation[PreparedStatement] | Operation[Portal]
 OURS = frozenset({Kind.REFUSAL, Kind.REFUSAL_READY})
 ENDS_WITH_READY = frozenset({Kind.QUERY, Kind.SYNC, Kind.FUNCTION_CALL})
 
@@ -59,12 +60,14 @@ class Request:
     before_copy: bool = False  # a Sync with copy data behind it: ignored by the server if it is in COPY IN by then
     swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
     failure: MaskproxyError | None = None  # the answer, instead of what the server says
-    operations: list[Operation[PreparedStatement] | Operation[Portal]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)  # what SQL in it returns rows of
+    _operations: list[tuple[int, AnyOperation]] = field(default_factory=list)  # by statement of the text
     # progress of the reply
     index: int = 0  # statement of a Query's text now being answered
     masks: RowMasks | None = None  # of the result now being received; None: forwarded as it is
     described: bool = False  # the RowDescription of the result now being received has come
     copying: bool = False  # the server takes copy data
+    copying_out: bool = False  # the server sends copy data
     rows: int = 0
     masked: dict[ColumnRef, int] = field(default_factory=dict)  # released rows per masked column
     bytes: int = 0
@@ -80,8 +83,10 @@ class Request:
     def void(self) -> bool:
         """It relies on a statement or portal that the server has turned out never to have made."""
         portal = self.portal
-        return (self.statement is not None and self.statement.void) or (
-            portal is not None and (portal.void or portal.statement.void)
+        return (
+            (self.statement is not None and self.statement.void)
+            or (portal is not None and (portal.void or portal.statement.void))
+            or any(source.void or (isinstance(source, Portal) and source.statement.void) for source in self.sources)
         )
 
     def count(self, rows: int) -> None:
@@ -94,12 +99,23 @@ class Request:
 
     def settle(self, *, done: bool) -> None:
         """The server did it, or skipped it: what it does to the names is confirmed or struck out."""
-        operations, self.operations = self.operations, []
-        for operation in operations:
+        operations, self._operations = self._operations, []
+        for _, operation in operations:
             if done:
                 operation.confirm()
             else:
                 operation.undo()
+
+    def will(self, operation: AnyOperation, index: int = 0) -> None:
+        """Statement ``index`` of its text does this to the names."""
+        self._operations.append((index, operation))
+
+    def settle_statement(self) -> None:
+        """The server has done the statement now being answered, whatever becomes of those behind it."""
+        done = [operation for index, operation in self._operations if index == self.index]
+        self._operations = [each for each in self._operations if each[0] != self.index]
+        for operation in done:
+            operation.confirm()
 
 
 class Pipeline:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from maskproxy.base import limits
 from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused, UnknownStatement
+from maskproxy.core.sql.statement import StatementKind
 from maskproxy.session.actions import CatalogDisagrees, RecordOutcome
 from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
@@ -111,10 +112,12 @@ class Replies:
         """Handle one message, or a run of rows; the offset behind it, or ``offset`` when it is not complete yet."""
         if data[offset] == B.DATA_ROW:
             return self._rows(data, offset, head)
-        if data[offset] in _STREAMED and self._state.transparent:
+        if data[offset] in _STREAMED and (self._state.transparent or (head is not None and head.copying_out)):
             end = next_frame(data, offset, 0x7FFFFFFF)
-            if end == 0:
-                return self._start_stream(data, offset, drop=False)
+            if end == 0 and len(data) >= offset + _HEADER:
+                if head is not None and head.copying_out:
+                    head.bytes += 1 + int.from_bytes(data[offset + 1 : offset + _HEADER], "big")
+                return self._start_stream(data, offset, drop=head is not None and head.hidden)
         else:
             end = next_frame(data, offset, _MAX_REPLY)
         if end:
@@ -316,6 +319,8 @@ class Replies:
             elif head.kind is Kind.QUERY:
                 formats = tuple(column.format for column in described.columns)
                 head.masks = None if statement.outputs is None else row_masks(statement.outputs, formats)
+            elif head.portal is not None and head.portal.target is not None:
+                head.portal.described = True
             elif head.statement is not None:
                 head.statement.described = True
         if head.kind is Kind.QUERY:
@@ -325,14 +330,36 @@ class Replies:
 
     def _on_copy(self, head: Request, payload: bytes, frame: bytes) -> None:
         if not self._state.transparent or head.plan is None or not head.plan.transparent:
-            raise ProtocolError("the server started a COPY under a masking scope")
+            self._check_copy_out(head, payload, frame[0])
         head.copying = head.copying or frame[0] == B.COPY_IN_RESPONSE
         self._emit(head, frame)
+
+    def _check_copy_out(self, head: Request, payload: bytes, kind: int) -> None:
+        """Under a masking scope: of a statement that asked for it, as wide as its plan says."""
+        plan = head.plan
+        statement = plan.statements[head.index] if plan is not None and head.index < len(plan.statements) else None
+        analysis = None if statement is None else statement.analysis
+        if analysis is None or analysis.kind is not StatementKind.COPY_OUT or kind == B.COPY_IN_RESPONSE:
+            raise ProtocolError("the server started a COPY under a masking scope")
+        if kind == B.COPY_OUT_RESPONSE:
+            if len(m.CopyOutResponse.decode(payload).column_formats) != len(analysis.outputs):
+                raise ProtocolError("the server copies other columns than were analysed")
+            head.copying_out = True
+        elif not head.copying_out:
+            raise ProtocolError("copy data from the server that nobody asked for")
+        elif kind == B.COPY_DATA:
+            head.bytes += _HEADER + len(payload)
 
     def _on_command_complete(self, head: Request, payload: bytes, frame: bytes) -> None:
         if head.copying:
             self._state.pipeline.end_copy()
         head.tag = payload[:-1].decode("utf-8", "replace")
+        if head.copying_out:
+            head.copying_out = False
+            rows = head.tag.removeprefix("COPY ")
+            if not head.hidden and rows.isdecimal():
+                head.count(int(rows[:19]))
+        head.settle_statement()
         self._on_end_of_result(head, payload, frame)
 
     def _on_end_of_result(self, head: Request, payload: bytes, frame: bytes) -> None:
@@ -357,4 +384,4 @@ class Replies:
             state.to_client.append(frame)
         self._record_outcome(head)
         if state.status == b"I" and not len(state.pipeline):
-            state.portals.clear()
+            state.portals.keep(lambda portal: portal.hold)

@@ -17,6 +17,7 @@ from maskproxy.base.errors import (
 )
 from maskproxy.base.types import PARAMETER_TYPES
 from maskproxy.core.plan import Plan
+from maskproxy.session.follow import source_of
 from maskproxy.session.gate import Gate
 from maskproxy.session.pipeline import Kind, Request
 from maskproxy.session.state import SessionState
@@ -142,7 +143,7 @@ class Requests:
             else:
                 statement = PreparedStatement(result)
                 request = Request(Kind.PARSE, plan=result, statement=statement)
-                request.operations.append(state.statements.set(message.name, statement))
+                request.will(state.statements.set(message.name, statement))
                 rewritten = m.Parse(message.name, result.sql, message.param_types)
                 self.gate.send(request, frame if result.sql == message.sql else rewritten.encode())
 
@@ -163,9 +164,14 @@ class Requests:
             return
 
         def fresh() -> None:
-            portal = Portal(statement, message.result_formats, message.params)
+            try:
+                target = source_of(state, statement.plan.statements[0]) if statement.plan.statements else None
+            except StatementError as error:
+                self.gate.refuse(error, extended=True, text=statement.plan.text)
+                return
+            portal = Portal(statement, message.result_formats, message.params, target=target)
             request = Request(Kind.BIND, plan=statement.plan, portal=portal)
-            request.operations.append(state.portals.set(message.portal, portal))
+            request.will(state.portals.set(message.portal, portal))
             self.gate.send(request, frame)
 
         self.gate.with_fresh(statement, fresh)
@@ -224,9 +230,9 @@ class Requests:
         message = m.Close.decode(payload)
         request = Request(Kind.CLOSE)
         if message.kind == b"S":
-            request.operations.append(self._state.statements.remove(message.name))
+            request.will(self._state.statements.remove(message.name))
         else:
-            request.operations.append(self._state.portals.remove(message.name))
+            request.will(self._state.portals.remove(message.name))
         self.gate.send(request, frame)
 
     def _on_sync(self, payload: bytes, frame: bytes) -> None:

@@ -9,6 +9,7 @@ Requests that were sent meanwhile and rely on what was struck out are ``void``: 
 statement of that name for them, so their replies are dropped.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -18,11 +19,14 @@ from maskproxy.session.masking import RowMasks, row_masks
 
 @dataclass(slots=True, eq=False)
 class PreparedStatement:
-    """``described``: the server's own description of its result was seen and agreed with the plan."""
+    """``described``: the server's own description of its result was seen and agreed with the plan.
+
+    ``made_in_sql``: by DECLARE or PREPARE; its plan cannot be made anew, since its text is a part of another."""
 
     plan: Plan
     described: bool = False
     void: bool = False
+    made_in_sql: bool = False
     _masks: dict[tuple[int, ...], RowMasks | None] = field(default_factory=dict)  # by result formats
 
     def replan(self, plan: Plan) -> None:
@@ -36,6 +40,11 @@ class PreparedStatement:
         """It returns rows that analysis has looked at."""
         return bool(self.plan.statements) and self.plan.statements[0].outputs is not None
 
+    @property
+    def reads_rows(self) -> bool:
+        """It is a query and nothing else, so SQL may fetch from it."""
+        return self.has_result and self.plan.reads_only and self.plan.statements[0].session is None
+
     def masks(self, formats: tuple[int, ...]) -> RowMasks | None:
         """What to do with its rows, in these formats; None when they are forwarded as they are."""
         if formats not in self._masks:
@@ -46,13 +55,22 @@ class PreparedStatement:
 
 @dataclass(slots=True, eq=False)
 class Portal:
-    """``formats``: result format codes as Bind gave them (none: all text; one: for all columns)."""
+    """``formats``: result format codes as Bind gave them (none: all text; one: for all columns).
+
+    ``target``: what a portal of FETCH or EXECUTE returned rows of when it was bound; ``described``: the server's
+    description of those rows was seen and agreed. ``hold``: a cursor that outlives its transaction."""
 
     statement: PreparedStatement
     formats: tuple[int, ...]
     parameters: tuple[bytes | None, ...] = field(repr=False)
     void: bool = False
+    target: "Source | None" = None
+    described: bool = False
+    hold: bool = False
 
+
+Source = PreparedStatement | Portal
+"""What EXECUTE and FETCH return rows of."""
 
 T = TypeVar("T", PreparedStatement, Portal)
 
@@ -80,9 +98,9 @@ class Names(Generic[T]):
         """None removes all."""
         return self._sent(Operation(self, name, None))
 
-    def clear(self) -> None:
-        """The server has none any more, and nothing is under way."""
-        self._confirmed.clear()
+    def keep(self, kept: Callable[[T], bool]) -> None:
+        """The server has forgotten all others, and nothing is under way."""
+        self._confirmed = {name: item for name, item in self._confirmed.items() if kept(item)}
         self._pending.clear()
 
     def _sent(self, operation: "Operation[T]") -> "Operation[T]":

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from maskproxy.base.refs import Generation, Oid, TableRef
+from maskproxy.base.types import PG_TYPES
 from maskproxy.core.catalog import Catalog, Column, Table
 from maskproxy.core.plan import Stamp
 from maskproxy.core.policy.compile import compile_rules
@@ -23,8 +24,9 @@ def shop_catalog() -> Catalog:
     tables = {}
     for name, (oid, words) in SHOP.items():
         columns = tuple(
-            Column(name=word.split(":")[0], type_oid=Oid(int(word.split(":")[1])), attnum=number)
+            Column(name=word.split(":")[0], type_oid=kind, type_name=PG_TYPES[kind].name, attnum=number)
             for number, word in enumerate(words.split(), 1)
+            for kind in (Oid(int(word.split(":")[1])),)
         )
         ref = TableRef("public", name)
         tables[ref] = Table(ref=ref, oid=Oid(oid), columns=columns)

@@ -105,8 +105,8 @@ def masked_columns(plan: Plan) -> list[tuple[str, str]]:
     """Output columns of all statements with the names of their masks; ``of email`` is computed from masked values."""
     return [
         (output.name or "?", _mask_words(output, masks))
-        for statement in plan.statements
-        if statement.analysis is not None and statement.outputs is not None
+        for statement in (each.carried or each for each in plan.statements)
+        if statement.analysis is not None and (statement.outputs is not None or statement.governed)
         for output, masks in zip(statement.analysis.outputs, statement.governed, strict=True)
     ]
 

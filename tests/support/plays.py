@@ -97,7 +97,7 @@ ENCODERS: dict[str, Callable[[list[str]], bytes]] = {
     "ErrorResponse": lambda w: m.ErrorResponse(_fields(w)).encode(),
     "NoticeResponse": lambda w: m.NoticeResponse(_fields(w)).encode(),
     "NotificationResponse": lambda w: m.NotificationResponse(1, w[0], w[1]).encode(),
-    "CopyOutResponse": lambda w: m.CopyOutResponse(0, (0,)).encode(),
+    "CopyOutResponse": lambda w: m.CopyOutResponse(0, (0,) * int(w[0] if w else 1)).encode(),
     "CopyInResponse": lambda w: m.CopyInResponse(0, (0,)).encode(),
     "bytes": lambda w: bytes.fromhex("".join(w)),
     **{

@@ -11,6 +11,7 @@
                                                                         any       raw, unless an output is computed from
                                                                                   it; else as masked
     masked          sampled: storage decides                          deny
+    masked          EXPLAIN of grouping, joining ... by it            deny
     denied          anywhere                                          deny
 
 Masked evaluation is of all masked columns of the statement, but for those that are used raw. Any deny denies the
@@ -18,13 +19,13 @@ statement. The refusal reported is the first in the text, so the order of rules 
 """
 
 from collections.abc import Iterator
-from typing import assert_never
+from typing import Final, assert_never
 
 from maskproxy.base.errors import ColumnRefused
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.policy.decision import ColumnMask, Decision, Deny, Permit
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Scope
-from maskproxy.core.sql.statement import Analysis, Output, Use, UseKind
+from maskproxy.core.sql.statement import Analysis, Output, StatementKind, Use, UseKind
 
 _WHERE_USED = {
     UseKind.FILTER: "a condition (WHERE, HAVING, FILTER, LIMIT)",
@@ -105,6 +106,9 @@ def _refusals(found: _Found, *, evaluate: bool) -> Iterator[ColumnRefused]:
     for use in found.analysis.uses:
         if use.column in scope.denied or (use.column in scope.masks and _refuses(use, scope)):
             yield refuse_column(use.column, scope, f"used in {_WHERE_USED[use.kind]}", _at(use.position))
+        elif found.analysis.kind is StatementKind.EXPLAIN and use.column in scope.masks and _shapes_plan(use, scope):
+            where = f"used in {_WHERE_USED[use.kind]}, where the plan depends on how many distinct values it has"
+            yield refuse_column(use.column, scope, where, _at(use.position))
     for output in found.analysis.outputs:
         if output.direct is not None and output.direct in scope.denied:
             yield refuse_column(output.direct, scope, "an output column", _at(output.position))
@@ -119,6 +123,18 @@ def _refusals(found: _Found, *, evaluate: bool) -> Iterator[ColumnRefused]:
 
 def _refuses(use: Use, scope: Scope) -> bool:
     return use.kind is UseKind.SAMPLE or scope.use_of(use.column) is ColumnUse.REFUSE
+
+
+_SHAPING: Final = frozenset(
+    {UseKind.JOIN, UseKind.GROUP, UseKind.DISTINCT, UseKind.WINDOW, UseKind.SET_OPERATION, UseKind.FUNCTION}
+)
+
+
+def _shapes_plan(use: Use, scope: Scope) -> bool:
+    """The planner estimates how many distinct values an expression has by the statistics of the raw columns in it
+    (selfuncs.c, estimate_num_groups), and chooses the nodes that EXPLAIN shows by that. A condition on an expression is
+    estimated by constants (DEFAULT_EQ_SEL ...)."""
+    return use.kind in _SHAPING and scope.use_of(use.column) is not ColumnUse.ANY
 
 
 def _mask(output: Output, scope: Scope, evaluated: frozenset[ColumnRef]) -> ColumnMask | None:

@@ -81,6 +81,11 @@ class Scope:
     def masks_table(self, table: TableRef) -> bool:
         return any(column.table_ref == table for column in self.masks)
 
+    def guards_table(self, table: TableRef) -> bool:
+        """Some of it is masked or hidden."""
+        found = self.catalog.tables.get(table)
+        return found is None or found.is_partly_visible or self.masks_table(table)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

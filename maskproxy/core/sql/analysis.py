@@ -11,13 +11,13 @@ way refuses the whole text (StatementError); nothing is guessed.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.catalog import Catalog, SearchPath
-from maskproxy.core.sql import classify, substitute
+from maskproxy.core.sql import carry, classify, substitute
 from maskproxy.core.sql.facts import check_agreement, query_facts
 from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.findings import Output as Found
@@ -28,8 +28,9 @@ from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.oracle import Message, Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.parse import parse_query
-from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, StatementKind, Verb
+from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, StatementKind, Verb
 from maskproxy.core.sql.substitute import Evaluated
+from maskproxy.core.sql.tokens import Piece, split
 from maskproxy.core.sql.tree import Query
 
 _NOTHING: Final[Evaluated] = {}
@@ -51,17 +52,26 @@ _NODES: Final[Mapping[Verb, str]] = {
     Verb.DEALLOCATE: "deallocate_stmt",
     Verb.CLOSE: "close_portal_stmt",
     Verb.UNLISTEN: "unlisten_stmt",
+    Verb.FETCH: "fetch_stmt",
+    Verb.MOVE: "fetch_stmt",
+    Verb.EXECUTE: "execute_stmt",
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """One statement of a text, not yet compared with a catalog: either a session command or a query."""
+    """One statement of a text, not yet compared with a catalog: either a session command or a query, alone or in a
+    carrier."""
 
     source: Source
-    piece: classify.Piece
+    piece: Piece
     command: SessionCommand | None
     query: Query | None
+    carrier: Carrier | None = None
+
+    @property
+    def query_piece(self) -> Piece:
+        return self.piece if self.carrier is None else carry.query_piece(self.piece, self.carrier)
 
 
 def analyse(text: str, catalog: Catalog, search_path: SearchPath = ("public",)) -> tuple[Analysis, ...]:
@@ -95,7 +105,12 @@ def interpret(
         outputs = Queries(findings).statement(query)
         if not evaluated:
             _check_agreement(statement, query)
-        return _query(piece, statement.source, query, outputs, findings)
+        found = _query(statement.query_piece, statement.source, query, outputs, findings)
+    if statement.carrier is None:
+        return found
+    if found.session is not None:
+        raise Refused("set_config is allowed in a plain SELECT without other clauses only")
+    return replace(found, kind=statement.carrier.kind, start=piece.start, end=piece.end, carrier=statement.carrier)
 
 
 def check_splices(analyses: Sequence[Analysis]) -> None:
@@ -118,7 +133,7 @@ def _refusing() -> Iterator[None]:
 
 def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
     tokens = lex(text)
-    pieces = classify.split(tokens)
+    pieces = split(tokens)
     if len(pieces) > limits.MAX_STATEMENTS:
         raise LimitExceeded(f"text has more than {limits.MAX_STATEMENTS} statements", hint="Send them one by one.")
     source = Source(text)
@@ -128,29 +143,32 @@ def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
     for piece, (offset, node, message) in zip(pieces, parsed, strict=True):
         if not offset <= piece.start:
             raise Refused("this text is split into statements differently by two parsers", position=piece.start + 1)
+        carrier = carry.carrier(piece)
+        if carrier is not None:
+            inner = carry.carried_query(source, node, message, carrier)
+            yield Statement(source, piece, None, read_query(source, inner), carrier)
+            continue
         command = classify.session_command(piece, search_path)
         if command is None:
             yield Statement(source, piece, None, _read_query(piece, source, node, message))
-        elif node != _NODES[command.verb]:
+        elif node != _NODES[command.verb] or not classify.same_name(command, message):
             raise Refused("this statement is read differently by two parsers", position=piece.start + 1)
         else:
             yield Statement(source, piece, command, None)
 
 
-def _read_query(piece: classify.Piece, source: Source, node: str, message: Message) -> Query:
+def _read_query(piece: Piece, source: Source, node: str, message: Message) -> Query:
     if node != "select_stmt":
         raise Refused("this statement is not supported under a masking scope", position=piece.start + 1)
     return read_query(source, message)
 
 
 def _check_agreement(statement: Statement, query: Query) -> None:
-    piece, text = statement.piece, statement.source.text
+    piece, text = statement.query_piece, statement.source.text
     check_agreement(query_facts(query), parse_query(text[piece.start : piece.end], piece.tokens))
 
 
-def _query(
-    piece: classify.Piece, source: Source, query: Query, outputs: tuple[Found, ...], findings: Findings
-) -> Analysis:
+def _query(piece: Piece, source: Source, query: Query, outputs: tuple[Found, ...], findings: Findings) -> Analysis:
     _check_splices(len(findings.substitutions))
     splices = tuple(
         substitute.make_splice(item, derived, piece.tokens)

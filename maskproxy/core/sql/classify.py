@@ -5,49 +5,15 @@ Only listed roots pass. Session statements are read here token by token and neve
 whatever the server would say."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from maskproxy.base.errors import Refused
 from maskproxy.core.sql import settings
-from maskproxy.core.sql.lex import Token, TokenKind
+from maskproxy.core.sql.oracle import Message
 from maskproxy.core.sql.statement import SessionCommand, Verb
+from maskproxy.core.sql.tokens import Piece, TokenCursor
 
 QUERY_ROOTS: Final = frozenset({"select", "values", "table", "with", "("})
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One statement's tokens; never empty."""
-
-    tokens: tuple[Token, ...]
-
-    @property
-    def start(self) -> int:
-        return self.tokens[0].start
-
-    @property
-    def end(self) -> int:
-        return self.tokens[-1].end
-
-    @property
-    def root(self) -> str:
-        first = self.tokens[0]
-        return first.value if first.kind in (TokenKind.WORD, TokenKind.PUNCTUATION) else ""
-
-
-def split(tokens: tuple[Token, ...]) -> tuple[Piece, ...]:
-    """Statements as the server splits them: at each semicolon. Semicolons inside parentheses occur only in statements
-    that are refused anyway (CREATE RULE, BEGIN ATOMIC), and the split must agree with the server's grammar, see
-    ``oracle``."""
-    pieces: list[Piece] = []
-    begin = 0
-    for index, token in enumerate(tokens):
-        if token.is_punctuation(";"):
-            pieces.append(Piece(tokens[begin:index]))
-            begin = index + 1
-    pieces.append(Piece(tokens[begin:]))
-    return tuple(piece for piece in pieces if piece.tokens)
 
 
 def session_command(piece: Piece, search_path: tuple[str, ...]) -> SessionCommand | None:
@@ -61,75 +27,16 @@ def session_command(piece: Piece, search_path: tuple[str, ...]) -> SessionComman
             hint="Statements that read (SELECT, VALUES, TABLE, WITH) and transaction control are allowed.",
             position=piece.start + 1,
         )
-    cursor = _Cursor(piece, search_path)
+    cursor = TokenCursor(piece, search_path)
     command = reader(cursor)
     cursor.expect_end()
     return command
 
 
-class _Cursor:
-    """Reads one piece's tokens from left to right; ``take`` and friends move only when they match."""
-
-    def __init__(self, piece: Piece, search_path: tuple[str, ...]) -> None:
-        self._tokens = piece.tokens
-        self._index = 1
-        self.root = piece.root
-        self.search_path = search_path
-
-    def take(self, *words: str) -> bool:
-        """All these words in this order."""
-        ahead = self._tokens[self._index : self._index + len(words)]
-        found = len(ahead) == len(words) and all(token.is_word(word) for token, word in zip(ahead, words, strict=True))
-        self._index += len(words) if found else 0
-        return found
-
-    def take_any(self, *words: str) -> str | None:
-        return next((word for word in words if self.take(word)), None)
-
-    def take_symbol(self, *symbols: str) -> bool:
-        token = self._peek()
-        found = (
-            token is not None and token.value in symbols and token.kind in (TokenKind.OPERATOR, TokenKind.PUNCTUATION)
-        )
-        self._index += found
-        return found
-
-    def name(self) -> str:
-        token = self._peek()
-        if token is None or token.kind not in (TokenKind.WORD, TokenKind.QUOTED):
-            raise self.refusal()
-        self._index += 1
-        return token.value
-
-    def value(self) -> str:
-        """One word, string or number, as the server would store it in a setting."""
-        sign = "-" if self.take_symbol("-") else ""
-        token = self._peek()
-        if token is None or token.kind not in (TokenKind.WORD, TokenKind.QUOTED, TokenKind.NUMBER, TokenKind.STRING):
-            raise self.refusal()
-        self._index += 1
-        if token.kind is TokenKind.STRING and token.end - token.start != len(token.value.replace("'", "''")) + 2:
-            raise self.refusal()  # an escape string, dollar quotes ... whose value the lexer does not compute
-        return sign + token.value
-
-    def expect_end(self) -> None:
-        if self._peek() is not None:
-            raise self.refusal()
-
-    def refusal(self) -> Refused:
-        token = self._peek() or self._tokens[-1]
-        return Refused(
-            f"this form of {self.root.upper()} is not allowed under a masking scope", position=token.start + 1
-        )
-
-    def _peek(self) -> Token | None:
-        return self._tokens[self._index] if self._index < len(self._tokens) else None
-
-
 _ISOLATION: Final = (("serializable",), ("repeatable", "read"), ("read", "committed"), ("read", "uncommitted"))
 
 
-def _transaction_modes(cursor: _Cursor) -> None:
+def _transaction_modes(cursor: TokenCursor) -> None:
     """Zero or more of ISOLATION LEVEL, READ ONLY, READ WRITE, [NOT] DEFERRABLE; commas are optional."""
     comma = False
     while _transaction_mode(cursor):
@@ -138,7 +45,7 @@ def _transaction_modes(cursor: _Cursor) -> None:
         raise cursor.refusal()
 
 
-def _transaction_mode(cursor: _Cursor) -> bool:
+def _transaction_mode(cursor: TokenCursor) -> bool:
     if cursor.take("isolation", "level"):
         if not any(cursor.take(*level) for level in _ISOLATION):
             raise cursor.refusal()
@@ -147,7 +54,7 @@ def _transaction_mode(cursor: _Cursor) -> bool:
     return any(cursor.take(*mode) for mode in modes)
 
 
-def _begin(cursor: _Cursor) -> SessionCommand:
+def _begin(cursor: TokenCursor) -> SessionCommand:
     if cursor.root == "start":
         if not cursor.take("transaction"):
             raise cursor.refusal()
@@ -157,18 +64,18 @@ def _begin(cursor: _Cursor) -> SessionCommand:
     return SessionCommand(Verb.BEGIN)
 
 
-def _chain(cursor: _Cursor) -> None:
+def _chain(cursor: TokenCursor) -> None:
     if not cursor.take("and", "no", "chain"):
         cursor.take("and", "chain")
 
 
-def _commit(cursor: _Cursor) -> SessionCommand:
+def _commit(cursor: TokenCursor) -> SessionCommand:
     cursor.take_any("work", "transaction")
     _chain(cursor)
     return SessionCommand(Verb.COMMIT)
 
 
-def _rollback(cursor: _Cursor) -> SessionCommand:
+def _rollback(cursor: TokenCursor) -> SessionCommand:
     cursor.take_any("work", "transaction")
     if cursor.root == "rollback" and cursor.take("to"):
         cursor.take("savepoint")
@@ -177,16 +84,16 @@ def _rollback(cursor: _Cursor) -> SessionCommand:
     return SessionCommand(Verb.ROLLBACK)
 
 
-def _savepoint(cursor: _Cursor) -> SessionCommand:
+def _savepoint(cursor: TokenCursor) -> SessionCommand:
     return SessionCommand(Verb.SAVEPOINT, cursor.name())
 
 
-def _release(cursor: _Cursor) -> SessionCommand:
+def _release(cursor: TokenCursor) -> SessionCommand:
     cursor.take("savepoint")
     return SessionCommand(Verb.RELEASE, cursor.name())
 
 
-def _set(cursor: _Cursor) -> SessionCommand:
+def _set(cursor: TokenCursor) -> SessionCommand:
     if cursor.take("session", "characteristics", "as", "transaction") or cursor.take("transaction"):
         _transaction_modes(cursor)
         return SessionCommand(Verb.SET_TRANSACTION)
@@ -201,7 +108,7 @@ def _set(cursor: _Cursor) -> SessionCommand:
     return _assign(cursor, name, local, is_default=cursor.take("default"))
 
 
-def _assign(cursor: _Cursor, name: str, local: bool, *, is_default: bool) -> SessionCommand:
+def _assign(cursor: TokenCursor, name: str, local: bool, *, is_default: bool) -> SessionCommand:
     if is_default:
         settings.check_reset(name)
         return SessionCommand(Verb.RESET, name.lower(), local=local)
@@ -217,7 +124,7 @@ def _assign(cursor: _Cursor, name: str, local: bool, *, is_default: bool) -> Ses
     return SessionCommand(Verb.SET, name.lower(), value, local)
 
 
-def _setting_name(cursor: _Cursor) -> str:
+def _setting_name(cursor: TokenCursor) -> str:
     """After SHOW and RESET; the spellings with several words are those of gram.y's var_name."""
     if cursor.take("time", "zone"):
         return "timezone"
@@ -226,7 +133,7 @@ def _setting_name(cursor: _Cursor) -> str:
     return cursor.name()
 
 
-def _reset(cursor: _Cursor) -> SessionCommand:
+def _reset(cursor: TokenCursor) -> SessionCommand:
     if cursor.take("all"):
         return SessionCommand(Verb.RESET)
     name = _setting_name(cursor)
@@ -234,14 +141,14 @@ def _reset(cursor: _Cursor) -> SessionCommand:
     return SessionCommand(Verb.RESET, name.lower())
 
 
-def _show(cursor: _Cursor) -> SessionCommand:
+def _show(cursor: TokenCursor) -> SessionCommand:
     name = _setting_name(cursor)
     if not settings.is_readable(name):
         raise Refused(f'setting "{name.lower()}" may not be shown')
     return SessionCommand(Verb.SHOW, name.lower())
 
 
-def _discard(cursor: _Cursor) -> SessionCommand:
+def _discard(cursor: TokenCursor) -> SessionCommand:
     match cursor.take_any("all", "plans"):
         case "all":
             return SessionCommand(Verb.DISCARD_ALL)
@@ -251,20 +158,77 @@ def _discard(cursor: _Cursor) -> SessionCommand:
             raise cursor.refusal()
 
 
-def _deallocate(cursor: _Cursor) -> SessionCommand:
+def _deallocate(cursor: TokenCursor) -> SessionCommand:
     cursor.take("prepare")
     return SessionCommand(Verb.DEALLOCATE, None if cursor.take("all") else cursor.name())
 
 
-def _close(cursor: _Cursor) -> SessionCommand:
+def _close(cursor: TokenCursor) -> SessionCommand:
     return SessionCommand(Verb.CLOSE, None if cursor.take("all") else cursor.name())
 
 
-def _unlisten(cursor: _Cursor) -> SessionCommand:
+def _unlisten(cursor: TokenCursor) -> SessionCommand:
     return SessionCommand(Verb.UNLISTEN, None if cursor.take_symbol("*") else cursor.name())
 
 
-_GRAMMAR: Final[Mapping[str, Callable[[_Cursor], SessionCommand]]] = {
+_DIRECTIONS: Final = ("next", "prior", "first", "last", "all", "forward", "backward")
+
+
+def _fetch(cursor: TokenCursor) -> SessionCommand:
+    """Read from its end: the cursor's name may be the word for a direction."""
+    verb = Verb.MOVE if cursor.root == "move" else Verb.FETCH
+    ahead = cursor.rest()
+    while len(cursor.rest()) > 1 and not (len(cursor.rest()) == 2 and cursor.take_any("from", "in")):
+        _direction(cursor, first=cursor.rest() == ahead)
+    return SessionCommand(verb, cursor.name())
+
+
+def _direction(cursor: TokenCursor, *, first: bool) -> None:
+    if not first:
+        raise cursor.refusal()
+    word = cursor.take_any(*_DIRECTIONS, "absolute", "relative")
+    if word in ("forward", "backward") and len(cursor.rest()) > 1:
+        if not cursor.take("all"):
+            _count(cursor, optional=True)
+    elif word in (None, "absolute", "relative"):
+        _count(cursor)
+
+
+def _count(cursor: TokenCursor, *, optional: bool = False) -> None:
+    signed = cursor.take_symbol("-", "+")
+    if not cursor.take_number() and (signed or not optional):
+        raise cursor.refusal()
+
+
+def _execute(cursor: TokenCursor) -> SessionCommand:
+    """Arguments are constants and parameters: no expression, which would need an analysis."""
+    name = cursor.name()
+    if cursor.take_symbol("("):
+        while True:
+            signed = cursor.take_symbol("-", "+")
+            if not (cursor.take_number() or (not signed and cursor.take_argument())):
+                raise cursor.refusal()
+            if cursor.take_symbol(")"):
+                break
+            if not cursor.take_symbol(","):
+                raise cursor.refusal()
+    return SessionCommand(Verb.EXECUTE, name)
+
+
+def same_name(command: SessionCommand, message: Message) -> bool:
+    """The server's grammar reads the name, of what rows are fetched from, as ours does."""
+    match command.verb:
+        case Verb.FETCH | Verb.MOVE:
+            return bool(message.portalname == command.name and message.ismove == (command.verb is Verb.MOVE))
+        case Verb.EXECUTE | Verb.DEALLOCATE:
+            return bool(message.name == (command.name or ""))
+        case Verb.CLOSE:
+            return bool(message.portalname == (command.name or ""))
+        case _:
+            return True
+
+
+_GRAMMAR: Final[Mapping[str, Callable[[TokenCursor], SessionCommand]]] = {
     "begin": _begin,
     "start": _begin,
     "commit": _commit,
@@ -280,4 +244,7 @@ _GRAMMAR: Final[Mapping[str, Callable[[_Cursor], SessionCommand]]] = {
     "deallocate": _deallocate,
     "close": _close,
     "unlisten": _unlisten,
+    "fetch": _fetch,
+    "move": _fetch,
+    "execute": _execute,
 }

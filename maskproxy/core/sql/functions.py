@@ -65,8 +65,13 @@ class AllowList:
             raise _shadowed(f"operator {name}", f"OPERATOR(pg_catalog.{name})", position)
 
     def type(self, type_ref: TypeRef) -> None:
-        if type_ref.name not in TYPES or type_ref.schema not in (None, "pg_catalog"):
-            raise _refused(f"type {_written(type_ref.schema, type_ref.name)}", type_ref.position)
+        check_type(type_ref)
+
+
+def check_type(type_ref: TypeRef) -> None:
+    """Raises Refused unless it is a listed built-in."""
+    if type_ref.name not in TYPES or type_ref.schema not in (None, "pg_catalog"):
+        raise _refused(f"type {_written(type_ref.schema, type_ref.name)}", type_ref.position)
 
 
 def _written(schema: str | None, name: str) -> str:

@@ -8,7 +8,11 @@ from maskproxy.base.refs import ColumnRef, TableRef
 
 class StatementKind(StrEnum):
     SELECT = "select"  # SELECT, set operations, VALUES, TABLE, WITH ... SELECT: reads, returns rows
-    SESSION = "session"  # transaction control and session settings, see SessionCommand
+    SESSION = "session"  # transaction control, session settings and names, see SessionCommand
+    EXPLAIN = "explain"  # this and what follows carry a query, see Carrier
+    DECLARE = "declare"
+    PREPARE = "prepare"
+    COPY_OUT = "copy"
 
 
 class Verb(StrEnum):
@@ -29,6 +33,9 @@ class Verb(StrEnum):
     DEALLOCATE = "deallocate"
     CLOSE = "close"
     UNLISTEN = "unlisten"
+    FETCH = "fetch"  # this and MOVE: from the cursor or portal ``name``
+    MOVE = "move"
+    EXECUTE = "execute"  # of the prepared statement ``name``
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,24 @@ class SessionCommand:
     name: str | None = None
     value: str | None = None
     local: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """What stands around a query: ``text[start:query_start]`` and ``text[query_end:end]``.
+
+    ``name`` is the cursor or prepared statement made. ``options`` as written, names and words folded: those of EXPLAIN
+    and COPY with their values (None: none), those of DECLARE."""
+
+    kind: StatementKind
+    query_start: int
+    query_end: int
+    name: str | None = None
+    options: "tuple[tuple[str, str | None], ...]" = ()
+
+    def option(self, name: str) -> str | None:
+        """Its value, "" when it stands without one, None when it is not there."""
+        return next((value or "" for found, value in self.options if found == name), None)
 
 
 class UseKind(StrEnum):
@@ -98,7 +123,9 @@ class Splice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """One statement. ``start``/``end`` are its character offsets in the whole text the client sent."""
+    """One statement. ``start``/``end`` are its character offsets in the whole text the client sent.
+
+    With a ``carrier``, ``outputs`` and what follows are those of the query carried."""
 
     kind: StatementKind
     start: int
@@ -110,3 +137,4 @@ class Analysis:
     parameters: int = 0
     session: SessionCommand | None = None
     splices: tuple[Splice, ...] = ()
+    carrier: Carrier | None = None
