@@ -56,6 +56,7 @@ class Table:
     """A relation. Reading it reads its ``children`` too (inheritance, partitions), unless the statement says ONLY.
 
     ``filter`` is a predicate over its columns: the rows that may be seen at all. It is set for system relations only.
+    ``primary_key``: its columns, if there is one that is never deferred; other columns depend on them in GROUP BY.
     """
 
     ref: TableRef
@@ -65,6 +66,7 @@ class Table:
     children: frozenset[TableRef] = frozenset()
     hidden: bool = False
     filter: str = ""
+    primary_key: tuple[str, ...] = ()
 
     @property
     def visible_columns(self) -> tuple[Column, ...]:

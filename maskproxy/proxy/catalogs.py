@@ -4,7 +4,7 @@ The statements are fixed, schema-qualified and run in one read-only snapshot und
 neither a client's settings nor objects of the database can change what they mean. All relations are read, also those
 nobody may see, because names must resolve as the server resolves them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -62,6 +62,14 @@ WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 
 ORDER BY a.attrelid, a.attnum
 """  # noqa: S608 - constants of this module
 
+_KEYS: Final = """
+SELECT k.conrelid, pg_catalog.array_agg(a.attname::text) AS columns
+FROM pg_catalog.pg_constraint AS k
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+WHERE k.contype = 'p' AND NOT k.condeferrable
+GROUP BY k.conrelid
+"""
+
 _CHILDREN: Final = "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits"
 
 # Objects of extensions are left out: they overload built-in names for their own types, as citext does "=", and every
@@ -97,9 +105,10 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
         relations = await connection.fetch(_RELATIONS)
         columns = await connection.fetch(_COLUMNS, [str(ref) for ref in SYSTEM_RELATIONS])
         children = await connection.fetch(_CHILDREN)
+        keys = {row["conrelid"]: tuple(row["columns"]) for row in await connection.fetch(_KEYS)}
         return Catalog(
             generation=generation,
-            tables=_tables(relations, columns, children),
+            tables=_tables(relations, columns, children, keys),
             functions=await _names(connection, _FUNCTIONS),
             operators=await _names(connection, _OPERATORS),
             types=await _names(connection, _TYPES),
@@ -112,7 +121,10 @@ async def _names(connection: asyncpg.Connection, statement: str) -> frozenset[st
 
 
 def _tables(
-    relations: Sequence[asyncpg.Record], columns: Sequence[asyncpg.Record], children: Sequence[asyncpg.Record]
+    relations: Sequence[asyncpg.Record],
+    columns: Sequence[asyncpg.Record],
+    children: Sequence[asyncpg.Record],
+    keys: Mapping[int, tuple[str, ...]],
 ) -> dict[TableRef, Table]:
     refs = {row["oid"]: TableRef(row["nspname"], row["relname"]) for row in relations}
     columns_of: dict[int, list[Column]] = {oid: [] for oid in refs}
@@ -129,6 +141,7 @@ def _tables(
             kind=RelationKind(row["relkind"]),
             columns=tuple(columns_of[row["oid"]]),
             children=frozenset(children_of[row["oid"]]),
+            primary_key=keys.get(row["oid"], ()),
         )
         for row in relations
     }

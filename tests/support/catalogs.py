@@ -3,6 +3,7 @@
 What a generated column is computed from is written ``name type GENERATED FROM (source, source)``."""
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -32,10 +33,11 @@ def read_catalog(sql: str) -> Catalog:
             children.setdefault(TableRef(match[4], match[5]), set()).add(ref)
         lines = [line.strip() for line in match[3].splitlines() if line.strip()]
         columns = tuple(_column(line, attnum) for attnum, line in enumerate(lines, 1))
-        tables[ref] = Table(ref=ref, oid=Oid(_FIRST_OID + number), columns=columns)
+        key = tuple(line.split()[0] for line in lines if "PRIMARY KEY" in line)
+        tables[ref] = Table(ref=ref, oid=Oid(_FIRST_OID + number), columns=columns, primary_key=key)
     for ref, found in children.items():
         table = tables[ref]
-        tables[ref] = Table(ref=ref, oid=table.oid, columns=table.columns, children=frozenset(found))
+        tables[ref] = replace(table, children=frozenset(found))
     return Catalog(generation=Generation(1), tables=tables)
 
 

@@ -169,14 +169,11 @@ def _check_agreement(statement: Statement, query: Query) -> None:
 
 
 def _query(piece: Piece, source: Source, query: Query, outputs: tuple[Found, ...], findings: Findings) -> Analysis:
-    _check_splices(len(findings.substitutions))
-    splices = tuple(
-        substitute.make_splice(item, derived, piece.tokens)
-        for _, (item, derived) in sorted(findings.substitutions.items())
-    )
+    _check_splices(len(findings.edits))
+    splices = substitute.make_splices(findings.edits, piece.tokens)
     if splices:
         edited = substitute.apply_splices(source.text[: piece.end], splices)[piece.start :]
-        substitute.check_edited(query, edited, findings.substitutions)
+        substitute.check_edited(query, edited, findings.edits)
     return Analysis(
         kind=StatementKind.SELECT,
         start=piece.start,

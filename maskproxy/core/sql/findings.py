@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused
 from maskproxy.base.refs import ColumnRef, TableRef
-from maskproxy.core.catalog import Catalog, SearchPath, Table
+from maskproxy.core.catalog import Catalog, RelationKind, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
 from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
-from maskproxy.core.sql.substitute import Evaluated, derived_table
+from maskproxy.core.sql.substitute import Edits, Evaluated, derived_table
 from maskproxy.core.sql.tree import TableItem
 
 Ctes = Mapping[str, tuple[Field, ...] | None]
@@ -54,7 +54,7 @@ class Findings:
     uses: list[Use] = field(default_factory=list)
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
-    substitutions: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
+    edits: Edits = field(default_factory=Edits)
     relations: int = 0
     parameters: int = 0
     session: SessionCommand | None = None
@@ -81,7 +81,20 @@ class Findings:
     def substitute(self, item: TableItem, table: Table) -> None:
         if item.position is None:
             raise Refused(f'"{item.name}" cannot be read here under a masking scope')
-        self.substitutions[item.position] = (item, derived_table(table, self.evaluated, only=item.only))
+        self.edits.tables[item.position] = (item, derived_table(table, self.evaluated, only=item.only))
+
+    def unqualify(self, position: int | None) -> None:
+        """The schema that stands there before a substituted table's column goes."""
+        if position is None:
+            raise Refused("a column with a schema is not supported here under a masking scope")
+        self.edits.unqualified.add(position)
+
+    def primary_key(self, table: Table) -> frozenset[ColumnRef]:
+        """What identifies a row of a table as the statement sees it; empty if nothing does. Masked, a key may repeat;
+        children of a table (unless they are its partitions) do not share its key."""
+        key = frozenset(ColumnRef(table.ref.schema, table.ref.name, name) for name in table.primary_key)
+        shared = bool(table.children) and table.kind is not RelationKind.PARTITIONED
+        return frozenset() if shared or any(column in self.evaluated for column in key) else key
 
     def _evaluates(self, table: Table) -> bool:
         ref = table.ref

@@ -11,6 +11,7 @@ from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused
 from maskproxy.core.sql.findings import Ctes, Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_from import Relations
+from maskproxy.core.sql.grouping import add_dependents
 from maskproxy.core.sql.resolve import Field, Flow, Scope, renamed
 from maskproxy.core.sql.statement import UseKind
 from maskproxy.core.sql.tree import (
@@ -81,6 +82,7 @@ class Queries:
             raise LimitExceeded(f"target lists can have at most {limits.MAX_COLUMNS} entries")
         for key in query.group_by:
             self._key(key, outputs, inside, UseKind.GROUP)
+        add_dependents(query, scope, self._findings)
         use(query.having, inside, UseKind.FILTER)
         for sort_key in query.tail.order_by:
             self._expressions.sort_operator(sort_key)

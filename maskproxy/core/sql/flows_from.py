@@ -123,12 +123,14 @@ class Relations:
             raise _unknown_table(item)
         self._check_readable(item, table)
         self._findings.tables.add(table.ref)
+        substituted = self._findings.substitutes(item, table)
         relation = Relation(
             name=item.name,
             fields=tuple(_base_field(table, column) for column in table.visible_columns),
             ref=table.ref,
             is_base=True,
-            is_substituted=self._findings.substitutes(item, table),
+            unqualify=self._findings.unqualify if substituted else None,
+            key=self._findings.primary_key(table) if substituted else frozenset(),
         )
         return relation.aliased(item.alias, item.position)
 

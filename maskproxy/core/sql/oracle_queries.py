@@ -69,13 +69,15 @@ def read_query(source: Source, message: Message) -> Query:
 
 def _select(reader: Reader, fields: Fields, tail: Tail) -> Select:
     distinct = fields.take("distinct_clause")
+    keys = fields.take("group_clause", ())
     return Select(
         tail=tail,
         items=tuple(_item(reader, each) for each in fields.take("target_list", ())),
         distinct=None if distinct is None else _distinct(reader, distinct),
         from_items=tuple(_from_item(reader, each) for each in fields.take("from_clause", ())),
         where=reader.optional(fields.take("where_clause")),
-        group_by=tuple(key for each in fields.take("group_clause", ()) for key in _grouping(reader, each)),
+        group_by=tuple(key for each in keys for key in _grouping(reader, each)),
+        grouping_sets=any(node(each)[0] == "grouping_set" for each in keys),
         having=reader.optional(fields.take("having_clause")),
         windows=tuple(reader.window(each.window_def) for each in fields.take("window_clause", ())),
     )

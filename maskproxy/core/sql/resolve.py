@@ -8,7 +8,7 @@ Columns of all levels are tried first, inner to outer; only then does a bare nam
 continues outwards once ``rel`` is found. A qualified name that is no column would be functional notation on the
 server; here it is unknown."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from maskproxy.base.errors import AmbiguousColumn, Refused, UnknownColumn, UnknownTable
@@ -47,13 +47,18 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """An item of a namespace. ``name`` is None for a join without alias; ``ref`` is set for a table without alias."""
+    """An item of a namespace. ``name`` is None for a join without alias; ``ref`` is set for a table without alias.
+
+    ``unqualify`` is set for a table that a derived table takes the place of: it is told where a schema stands before a
+    column, since no derived table has one. ``key``: the columns that identify a row, of such a table.
+    """
 
     name: str | None
     fields: tuple[Field, ...]
     ref: TableRef | None = None
     is_base: bool = False  # has system columns
-    is_substituted: bool = False
+    unqualify: Callable[[int | None], None] | None = field(default=None, compare=False, repr=False)
+    key: frozenset[ColumnRef] = NOTHING
     columns_visible: bool = True
     _by_name: dict[str, list[Field]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
@@ -159,9 +164,25 @@ class Scope:
             if len(found) > 1:
                 raise AmbiguousColumn(f'table reference "{name[-1]}" is ambiguous', position=_shown(position))
             if found:
-                _check_qualified(found[0], name, position)
+                if len(name) > 1 and found[0].unqualify is not None:
+                    self._unqualify(found[0], name, position)
                 return found[0]
         return None
+
+    def _unqualify(self, relation: Relation, name: tuple[str, ...], position: int | None) -> None:
+        """Without its schema the name must still mean the same table."""
+        assert relation.unqualify is not None
+        try:
+            same = self._find(name[1:], position) is relation
+        except AmbiguousColumn:
+            same = False
+        if not same:
+            raise Refused(
+                f"{name[0]}.{name[1]} is not supported before a column here under a masking scope",
+                hint="Give the table an alias.",
+                position=_shown(position),
+            )
+        relation.unqualify(position)
 
 
 def check_names(items: tuple[Relation, ...]) -> None:
@@ -179,15 +200,6 @@ def _is_named(item: Relation, name: tuple[str, ...]) -> bool:
     if len(name) == 1:
         return item.name == name[0]
     return item.ref == TableRef(name[0], name[1])
-
-
-def _check_qualified(relation: Relation, name: tuple[str, ...], position: int | None) -> None:
-    if len(name) > 1 and relation.is_substituted:
-        raise Refused(
-            f"{name[0]}.{name[1]} is not supported before a column under a masking scope",
-            hint=f"Write {name[1]}.column, or give the table an alias.",
-            position=_shown(position),
-        )
 
 
 def _field(relation: Relation, column: Column) -> Field:

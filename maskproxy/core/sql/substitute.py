@@ -4,28 +4,46 @@
 columns, so that neither a star, a whole row nor a NATURAL join can reach a hidden one (unless the statement provably
 cannot, ``mentions``). Under masked evaluation the masked columns in it are SQL expressions of their masks, so that
 whatever the statement computes, it computes of masked values. Only the table's name is replaced, where the server's
-grammar says it stands; the alias stays the client's. The edited text is parsed again and must differ by exactly these
-derived tables."""
+grammar says it stands; the alias stays the client's.
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass, replace
+A derived table has no schema and no primary key. So ``schema.table.column`` loses its schema, and where a statement
+groups by the table's key, the columns that depend on it are written before the key (``grouping``). The edited text is
+parsed again and must differ by exactly these edits."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from maskproxy.base.errors import Refused
 from maskproxy.base.refs import ColumnRef
-from maskproxy.core.catalog import Column, Table
+from maskproxy.core.catalog import Column as CatalogColumn
+from maskproxy.core.catalog import Table
 from maskproxy.core.sql.lex import Token, TokenKind
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.statement import Splice
-from maskproxy.core.sql.tree import Alias, DerivedItem, Query, TableItem
+from maskproxy.core.sql.tree import Alias, Column, Constant, DerivedItem, Expression, Query, Select, Star, TableItem
 
 Evaluated = Mapping[ColumnRef, str]
 """The SQL expression that stands for each column under masked evaluation; a column without one stays as it is."""
 
-Substitutions = Mapping[int, tuple[TableItem, str]]
-"""By the position of a table's name: the reference there, and the derived table that takes its place."""
+
+@dataclass(slots=True)
+class Edits:
+    """What is to be edited in one statement, by the position of the node that it is done to.
+
+    ``tables``: the reference there, and the derived table that takes its place. ``unqualified``: a column or star that
+    loses its schema. ``groups``: a key of GROUP BY, and the columns that are put before it.
+    """
+
+    tables: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
+    unqualified: set[int] = field(default_factory=set)
+    groups: dict[int, tuple[Column, ...]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tables) + len(self.unqualified) + len(self.groups)
+
 
 _NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
 
@@ -40,6 +58,27 @@ def apply_splices(text: str, splices: Iterable[Splice]) -> str:
         parts += [text[end : splice.start], splice.replacement]
         end = splice.end
     return "".join([*parts, text[end:]])
+
+
+def make_splices(edits: Edits, tokens: tuple[Token, ...]) -> tuple[Splice, ...]:
+    """The edits as changes of the text, by the tokens that stand there."""
+    return (
+        *(make_splice(item, derived, tokens) for _, (item, derived) in sorted(edits.tables.items())),
+        *(_group_splice(position, columns) for position, columns in sorted(edits.groups.items())),
+        *(_unqualify_splice(position, tokens) for position in sorted(edits.unqualified)),
+    )
+
+
+def _group_splice(position: int, columns: tuple[Column, ...]) -> Splice:
+    return Splice(position, position, "".join(f"{'.'.join(map(quoted, column.parts))}, " for column in columns))
+
+
+def _unqualify_splice(position: int, tokens: tuple[Token, ...]) -> Splice:
+    """Takes ``schema.`` away."""
+    first = next(index for index, token in enumerate(tokens) if token.start == position)
+    if tokens[first].kind not in _NAME_KINDS or not tokens[first + 1].is_punctuation("."):
+        raise Refused("this column reference cannot be edited safely", position=position + 1)
+    return Splice(position, tokens[first + 2].start, "")
 
 
 def make_splice(item: TableItem, replacement: str, tokens: tuple[Token, ...]) -> Splice:
@@ -71,37 +110,50 @@ def derived_table(table: Table, evaluated: Evaluated, *, only: bool) -> str:
     return f"(SELECT {columns} FROM {source}{rows})"  # noqa: S608 - names are quoted, the filter is ours
 
 
-def _column(table: Table, column: Column, evaluated: Evaluated) -> str:
+def _column(table: Table, column: CatalogColumn, evaluated: Evaluated) -> str:
     expression = evaluated.get(ColumnRef(table.ref.schema, table.ref.name, column.name))
     return quoted(column.name) if expression is None else f"{expression} AS {quoted(column.name)}"
 
 
-def check_edited(query: Query, edited: str, substitutions: Substitutions) -> None:
-    """Raises Refused unless the edited text parses to the client's tree with the derived tables in it."""
+def check_edited(query: Query, edited: str, edits: Edits) -> None:
+    """Raises Refused unless the edited text parses to the client's tree with the edits in it."""
     source = Source(edited)
     statements = parse_statements(source)
     if len(statements) != 1 or statements[0][1] != "select_stmt":
         raise Refused("this statement cannot be edited safely")
-    if read_query(source, statements[0][2]) != substituted(query, substitutions):
+    if read_query(source, statements[0][2]) != substituted(query, edits):
         raise Refused("this statement cannot be edited safely")
 
 
-def substituted(query: Query, substitutions: Substitutions) -> Query:
+def substituted(query: Query, edits: Edits) -> Query:
     """The tree that the edited text must have."""
-    result = _replace(query, substitutions)
+    result = _replace(query, edits)
     assert isinstance(result, type(query))
     return result
 
 
-def _replace(node: Any, substitutions: Substitutions) -> Any:
+def _replace(node: Any, edits: Edits) -> Any:
     if isinstance(node, tuple):
-        return tuple(_replace(each, substitutions) for each in node)
-    if isinstance(node, TableItem) and node.position is not None and node.position in substitutions:
-        return _derived_item(node, substitutions[node.position][1])
+        return tuple(_replace(each, edits) for each in node)
+    if isinstance(node, TableItem) and node.position is not None and node.position in edits.tables:
+        return _derived_item(node, edits.tables[node.position][1])
+    if isinstance(node, Column) and node.position in edits.unqualified:
+        return replace(node, parts=node.parts[1:])
+    if isinstance(node, Star) and node.position in edits.unqualified:
+        return replace(node, qualifier=node.qualifier[1:])
     if not is_dataclass(node) or isinstance(node, type):
         return node
-    changed = {each.name: _replace(getattr(node, each.name), substitutions) for each in fields(node)}
+    if isinstance(node, Select) and edits.groups:
+        node = replace(node, group_by=tuple(_with_dependents(node, edits)))
+    changed = {each.name: _replace(getattr(node, each.name), edits) for each in fields(node)}
     return replace(node, **changed)
+
+
+def _with_dependents(query: Select, edits: Edits) -> Iterator[Expression]:
+    for key in query.group_by:
+        if isinstance(key, Column | Constant) and key.position is not None:
+            yield from edits.groups.get(key.position, ())
+        yield key
 
 
 def _derived_item(item: TableItem, replacement: str) -> DerivedItem:

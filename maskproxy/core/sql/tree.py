@@ -245,7 +245,7 @@ class Tail:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Select:
     """``distinct``: None without, () for DISTINCT, expressions for DISTINCT ON. ``group_by``: grouping sets are
-    flattened."""
+    flattened, and ``grouping_sets`` says that there are some."""
 
     tail: Tail
     items: tuple[Item, ...]
@@ -253,6 +253,7 @@ class Select:
     from_items: tuple[FromItem, ...] = ()
     where: Expression | None = None
     group_by: tuple[Expression, ...] = ()
+    grouping_sets: bool = False
     having: Expression | None = None
     windows: tuple[Window, ...] = ()
 
