@@ -4,6 +4,7 @@ KiB = 1024
 MiB = 1024 * KiB
 
 MAX_STARTUP = 10_000  # MAX_STARTUP_PACKET_LENGTH of PostgreSQL's postmaster
+MAX_SESSION_KEYS = 32  # labels whose key a session has: 220 bytes each of the startup message
 MAX_AUTH_MESSAGE = 64 * KiB  # PG_MAX_AUTH_TOKEN_LENGTH of PostgreSQL
 MAX_MESSAGE = 256 * MiB  # one steering message (Bind may carry large parameters); CopyData streams
 MAX_STATEMENT = 1 * MiB  # statement text under a masking scope

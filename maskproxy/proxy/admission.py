@@ -1,7 +1,7 @@
 """Who is let in, under which grant, and with which settings their backend starts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from maskproxy.base.errors import AuthenticationFailed, Refused, StartupRefused, StatementError, UnknownDatabase
@@ -56,7 +56,7 @@ class Admission:
     credential: str
     policies: DatabasePolicies
     policy: Policy
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)  # keys of masks are among them
 
 
 def read_startup(parameters: Mapping[str, str]) -> Startup:
@@ -120,7 +120,8 @@ def admit(
 def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
     """Startup parameters for the backend.
 
-    Unrestricted: what the client sent. Masking: what the allow-list permits, and our pins for what analysis relies on.
+    Unrestricted: what the client sent. Masking: what the allow-list permits, our pins for what analysis relies on,
+    and the keys of masks.
     Raises StartupRefused.
     """
     if policy.scope.unrestricted:
@@ -143,7 +144,8 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
         # an index-only scan over an index that holds a masked column returns its rows in the order of the raw values
         "enable_indexonlyscan": "off",
     }
-    return {name: value for name, value in parameters.items() if name.lower() not in pins} | pins
+    keys = {name: secret.reveal() for name, secret in policy.scope.settings.items()}
+    return {name: value for name, value in parameters.items() if name.lower() not in pins} | pins | keys
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -80,7 +80,8 @@ class _PolicyPickler(pickle.Pickler):
         if isinstance(obj, ColumnMask):
             return _build, (
                 ColumnMask,
-                {name: value for name, value in _fields(obj) if not callable(value)} | _NO_FUNCTION,
+                {name: value for name, value in _fields(obj) if not callable(value) and name != "settings"}
+                | _NO_FUNCTION,
             )
         if isinstance(obj, Scope):
             return _build, (Scope, {name: value for name, value in _fields(obj) if name != "settings"})

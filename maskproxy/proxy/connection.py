@@ -240,7 +240,8 @@ class ClientConnection(asyncio.Protocol):
         self.cancel_key = secrets.token_bytes(32 if self._minor >= 2 else 4)
         self._login.ready(shown, self.process_id, self.cancel_key)
         self._link.write([self._login.data_to_send()])
-        session = PostgresSession(admission.policies.policy(admission.grant.scopes))
+        session = PostgresSession(admission.policy)
+        session.use(admission.policies.policy(admission.grant.scopes))  # replaced meanwhile, perhaps
         self._session = session
         self.phase = Phase.SESSION
         if self._deadline is not None:

@@ -6,6 +6,7 @@ itself.
 """
 
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
+from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan
 from maskproxy.session.actions import Action
 from maskproxy.session.enforce import Policy
@@ -15,10 +16,13 @@ from maskproxy.session.state import SessionState
 
 
 class PostgresSession:
-    """Starts where the backend's ReadyForQuery has been passed on: transaction status idle."""
+    """Starts where the backend's ReadyForQuery has been passed on: transaction status idle.
+
+    ``policy`` is the one that the backend was opened with: its settings are those of that policy's scope."""
 
     def __init__(self, policy: Policy) -> None:
         self._state = SessionState(policy)
+        self._settings = policy.scope.settings
         self._requests = Requests(self._state)
         self._replies = Replies(self._state)
         self._backend_gone = False
@@ -94,7 +98,15 @@ class PostgresSession:
             # what was prepared, created or set under an unrestricted scope must not serve a masking one
             self.end(SessionEnded("the rules of this session's scope have changed", hint="Connect again."))
             return
+        if not all(self._has(name, value) for name, value in policy.scope.settings.items()):
+            # a token without its key would be NULL, or that of another key
+            self.end(SessionEnded("the mask keys of this session's scope have changed", hint="Connect again."))
+            return
         self._state.policy = policy
+
+    def _has(self, name: str, value: Secret[str]) -> bool:
+        known = self._settings.get(name)
+        return known is not None and known.reveal() == value.reveal()
 
     def backend_lost(self) -> None:
         """What it sent before is still released, as soon as its record is durable."""

@@ -2,10 +2,12 @@
 
 from decimal import Decimal
 from typing import Literal
+from uuid import UUID
 
 from maskproxy.base.types import Domain, PgType
-from maskproxy.core.masks.definition import Bound, MaskRule
-from maskproxy.core.masks.numbers import NumericRoom
+from maskproxy.core.masks import sql
+from maskproxy.core.masks.definition import Bound, MaskRule, SqlForm
+from maskproxy.core.masks.room import NumericRoom
 from maskproxy.core.masks.text import Room
 
 REDACTED = "[redacted]"
@@ -54,6 +56,10 @@ class Redact(MaskRule):
         constant = _constant(type, typmod)
         return lambda value: constant
 
+    def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
+        name = sql.type_name(type, typmod)
+        return lambda value: sql.cast(sql.null_stays(value, type, sql.cast(_sql_constant(type, typmod), name)), name)
+
 
 def _constant(type: PgType, typmod: int) -> object:
     match type.domain:
@@ -65,3 +71,21 @@ def _constant(type: PgType, typmod: int) -> object:
             return NumericRoom.of(typmod).zero()
         case _:
             return REDACTED_VALUES[type.domain]
+
+
+def _sql_constant(type: PgType, typmod: int) -> str:
+    match type.domain:
+        case Domain.DATE:
+            return sql.date(0)
+        case Domain.TIMESTAMP:
+            return sql.timestamp(0)
+        case Domain.TIMESTAMPTZ:
+            return sql.in_utc(sql.timestamp(0))
+        case Domain.BYTES:
+            return "''"
+        case Domain.UUID:
+            return f"'{UUID(int=0)}'"
+        case Domain.BOOL:
+            return "false"
+        case _:
+            return f"'{str(_constant(type, typmod)).rstrip(' ')}'"

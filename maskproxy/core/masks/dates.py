@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Literal
 
 from maskproxy.base.types import Domain, PgType
-from maskproxy.core.masks.definition import Bound, MaskRule, Misfit
+from maskproxy.core.masks import sql
+from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, SqlForm
 
 Unit = Literal["year", "quarter", "month", "day", "hour"]
 
@@ -86,6 +87,23 @@ class Truncate(MaskRule):
             return Misfit(f"truncating to the {self.to} changes no date")
         return _bound_below(by_days, _FIRST_DATE)
 
+    def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
+        name = sql.type_name(type, typmod)
+        first = _first_whole(self.to)
+        start = _sql_date if type.domain is Domain.DATE else _sql_timestamp
+
+        def form(value: str) -> str:
+            shown, lowest = value, sql.date(first) if type.domain is Domain.DATE else sql.timestamp(first)
+            if type.domain is Domain.TIMESTAMPTZ:
+                shown = sql.in_utc(value)
+            result = start(shown, self.to)
+            result = sql.case((sql.op(shown, ">=", lowest), result))
+            if type.domain is Domain.TIMESTAMPTZ:
+                result = sql.in_utc(result)
+            return sql.cast(sql.null_stays(value, type, result), name)
+
+        return form
+
 
 def _bound_below(apply: Callable[[int], int], first: int) -> Callable[[int], int | None]:
     """The year that holds PostgreSQL's first day begins before it: None."""
@@ -95,3 +113,33 @@ def _bound_below(apply: Callable[[int], int], first: int) -> Callable[[int], int
         return result if result >= first else None
 
     return bounded
+
+
+def _first_whole(unit: Unit) -> int:
+    """The first day whose unit begins within PostgreSQL's calendar."""
+    by_days = _BY_DAYS.get(unit)
+    if by_days is None:
+        return _FIRST_DATE
+    return next(day for day in range(_FIRST_DATE, _FIRST_DATE + 366) if by_days(day) >= _FIRST_DATE)
+
+
+_CYCLE = 146_097  # days of 400 years, after which the calendar repeats
+_FAR = 100_000_000  # days: before the end of timestamp (year 294276), which date goes beyond
+
+
+def _sql_timestamp(value: str, unit: Unit) -> str:
+    return sql.call("date_trunc", sql.literal(unit), value)
+
+
+def _sql_date(value: str, unit: Unit) -> str:
+    """By way of timestamp, for which far dates are moved back by whole cycles of the calendar."""
+    cycles = sql.op(sql.op(value, "-", sql.date(0)), "/", str(_CYCLE))
+    moved = sql.op(cycles, "*", str(_CYCLE))
+    return sql.case(
+        (sql.op(value, "<", sql.date(_FAR)), _sql_near_date(value, unit)),
+        otherwise=sql.op(_sql_near_date(sql.op(value, "-", moved), unit), "+", moved),
+    )
+
+
+def _sql_near_date(value: str, unit: Unit) -> str:
+    return sql.cast(_sql_timestamp(sql.cast(value, "timestamp"), unit), "date")

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from maskproxy.base.limits import MAX_IDENTIFIER
+from maskproxy.base.limits import MAX_IDENTIFIER, MAX_MASKED_ROW
 from maskproxy.base.types import Domain, PgType
-from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule
+from maskproxy.core.masks import sql
+from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule, SqlForm
 
 _VARHDRSZ = 4  # atttypmod of varchar(n) and char(n) is n + 4: src/include/varatt.h, utils/adt/varchar.c
 
@@ -53,6 +54,24 @@ class Room:
         # text and varchar whose mask never lengthens need no check, but the check is cheap beside the call
         return apply if self == Room() else fitted
 
+    def sql(self, type: PgType, typmod: int, apply: SqlForm, *, bytes_a_character: int = 1) -> SqlForm:
+        """The same in SQL, for an ``apply`` that makes no more characters of a text than it has.
+
+        ``bytes_a_character``: of those that it puts in the place of others. What may become longer than the type (a
+        cast would cut it) or than a value may be (an error) is NULL."""
+        name = sql.type_name(type, typmod)
+        limit = self.octets or MAX_MASKED_ROW
+
+        def form(value: str) -> str:
+            masked = apply(sql.text(value))
+            if bytes_a_character > 1:
+                size = sql.op(sql.call("length", sql.text(value)), "*", str(bytes_a_character))
+                size = sql.call("octet_length", masked) if self.octets is not None else size
+                masked = sql.case((sql.op(size, "<=", str(limit)), masked))
+            return sql.cast(sql.null_stays(value, type, sql.cast(masked, name)), name)
+
+        return form
+
 
 def _one_printable(char: str) -> str:
     if len(char) != 1 or not char.isprintable() or char.isspace():
@@ -91,6 +110,19 @@ class Partial(MaskRule):
 
         return Room.of(type, typmod).function(partial)
 
+    def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
+        first, last, kept = str(self.keep_first), str(self.keep_last), str(self.keep_first + self.keep_last)
+
+        def partial(value: str) -> str:
+            length = sql.call("length", value)
+            ends = sql.call("left", value, first), sql.call("right", value, last)
+            stars = sql.call("repeat", sql.literal(self.char), sql.op(length, "-", kept))
+            hidden = sql.call("repeat", sql.literal(self.char), length)
+            shown = sql.op(sql.op(ends[0], "||", stars), "||", ends[1])
+            return sql.case((sql.op(length, "<=", kept), hidden), otherwise=shown)
+
+        return Room.of(type, typmod).sql(type, typmod, partial, bytes_a_character=len(self.char.encode()))
+
 
 class Email(MaskRule):
     """``ann@example.com`` becomes ``a**@example.com``; a text that is no address becomes stars."""
@@ -104,6 +136,9 @@ class Email(MaskRule):
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
         return Room.of(type, typmod).function(_mask_email)
 
+    def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
+        return Room.of(type, typmod).sql(type, typmod, _sql_email)
+
 
 def _mask_email(value: str) -> str:
     local, at, domain = value.rpartition("@")
@@ -111,3 +146,18 @@ def _mask_email(value: str) -> str:
         return "*" * len(value)
     kept = local[0] if len(local) > 1 else ""  # the only character of a local part is not kept
     return kept + "*" * (len(local) - len(kept)) + "@" + domain
+
+
+def _sql_email(value: str) -> str:
+    """Searching depends on the collation, and some refuse it, so it is done under "C"; cutting does not."""
+    star, length = sql.literal("*"), sql.call("length", value)
+    backwards = sql.call("reverse", f'{value} COLLATE pg_catalog."C"')
+    domain = sql.call("strpos", backwards, sql.literal("@"))  # its length with the @, 0 without one
+    rest = sql.op(length, "-", domain)
+    end = sql.call("right", value, domain)
+    stars = sql.call("repeat", star, sql.op(rest, "-", "1"))
+    return sql.case(
+        (f"({sql.op(domain, '=', '0')} OR {sql.op(rest, '=', '0')})", sql.call("repeat", star, length)),
+        (sql.op(rest, "=", "1"), sql.op(star, "||", end)),
+        otherwise=sql.op(sql.op(sql.call("left", value, "1"), "||", stars), "||", end),
+    )

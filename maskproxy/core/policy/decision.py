@@ -1,22 +1,20 @@
 """What ``decide`` answers. A decision is Permit or Deny; nothing else exists."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import ColumnRef, Location
+from maskproxy.base.secret import Secret
 from maskproxy.base.types import PgType
-from maskproxy.core.masks.definition import SqlForm
-
-MaskFunction = Callable[[object], object]
-"""A value of the column's ``Domain`` in, one of the same domain or None (NULL) out. Never raises, never sees NULL."""
+from maskproxy.core.masks.definition import MaskFunction, SqlForm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnMask:
     """A mask bound to one column: what is done (``apply``), to which type, and which rule asked for it.
 
-    ``apply`` is None for the mask ``null``, which works on every type.
+    ``apply`` is None for the mask ``null``, which works on every type. ``sql`` is the same mask as SQL.
     For an array type ``apply`` works on elements; elements that are NULL stay NULL.
     """
 
@@ -28,6 +26,7 @@ class ColumnMask:
     rule: str  # rule id, e.g. masks.pii.email
     location: Location
     sql: SqlForm | None = None  # None: it has no SQL form, and the column is NULL under masked evaluation
+    settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False, compare=False)  # that ``sql`` reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """From labels and masks in the rules to what each label asks for each column."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.types import PG_TYPES, PgType
 from maskproxy.core.catalog import Catalog, Column
 from maskproxy.core.masks.constants import Null
-from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind
+from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind, sql_form
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.document import RulesDocument
 from maskproxy.core.policy.families import Carriers
@@ -18,6 +19,11 @@ from maskproxy.core.yaml import did_you_mean
 
 LabelKeys = Callable[[str], bytes]
 """Label to the key of its tokens."""
+
+
+def key_setting(label: str) -> str:
+    """The beginning of the names of the session settings that hold the label's key: a label is no name of a setting."""
+    return f"maskproxy.token_{hashlib.sha256(label.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +149,20 @@ def _bind(
     if isinstance(apply, Misfit):
         problems.warn(location, f"mask `{rule.mask}` of label `{label}` makes {ref} NULL: {apply.reason}")
         apply, rule = None, _NULL
+    setting = key_setting(label)
+    form = None if type is None or apply is None else sql_form(rule, type, column.typmod, setting)
     identity = f"masks.{label}"
-    mask = ColumnMask(name=rule.mask, label=label, column=ref, type=type, apply=apply, rule=identity, location=location)
+    mask = ColumnMask(
+        name=rule.mask,
+        label=label,
+        column=ref,
+        type=type,
+        apply=apply,
+        sql=form,
+        settings={} if form is None else rule.settings(key, setting),
+        rule=identity,
+        location=location,
+    )
     return Candidate((rule.rank, rule.strictness, f"{identity} {location}"), mask)
 
 

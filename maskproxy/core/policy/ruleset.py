@@ -14,12 +14,14 @@ table clears it; what one denies is denied. Sets are united and intersected, so 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from maskproxy.base.errors import Problem, Refused
+from maskproxy.base.limits import MAX_SESSION_KEYS
 from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
+from maskproxy.base.secret import Secret
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.sql.substitute import quoted
@@ -74,6 +76,8 @@ class Scope:
     location: Location
     uses: Mapping[ColumnRef, ColumnUse] = field(default_factory=dict)
     expressions: Mapping[ColumnRef, str] = field(default_factory=dict)
+    settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False)
+    """What a session of the scope must have so that masks can be evaluated in SQL. Clients cannot read or set it."""
 
     def use_of(self, column: ColumnRef) -> ColumnUse:
         return self.uses.get(column, ColumnUse.MASKED)
@@ -170,8 +174,9 @@ def see(name: str, sight: Sight, catalog: Catalog, labels: Mapping[ColumnRef, Ma
                 case _:
                     pass
     visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})
+    masks, settings = _with_settings(masks)
     expressions = {ref: _expression(mask, catalog) for ref, mask in masks.items()}
-    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location, uses, expressions)
+    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location, uses, expressions, settings)
 
 
 def _expression(mask: ColumnMask, catalog: Catalog) -> str:
@@ -181,6 +186,20 @@ def _expression(mask: ColumnMask, catalog: Catalog) -> str:
     column = catalog.column(mask.column)
     assert column is not None  # masks are made for columns of the catalog only
     return f"NULL::{column.type_name}"
+
+
+def _with_settings(
+    masks: Mapping[ColumnRef, ColumnMask],
+) -> tuple[dict[ColumnRef, ColumnMask], dict[str, Secret[str]]]:
+    """The settings that the masks need. Labels for which the startup message has no room have no SQL form."""
+    labels = sorted({mask.label for mask in masks.values() if mask.settings})[:MAX_SESSION_KEYS]
+    settings: dict[str, Secret[str]] = {}
+    kept: dict[ColumnRef, ColumnMask] = {}
+    for column, mask in masks.items():
+        fits = not mask.settings or mask.label in labels
+        kept[column] = mask if fits else replace(mask, sql=None, settings={})
+        settings |= kept[column].settings
+    return kept, settings
 
 
 def strictest(candidates: Iterable[Candidate]) -> ColumnMask | Denial | None:

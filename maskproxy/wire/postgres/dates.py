@@ -100,7 +100,12 @@ def date_to_binary(value: object) -> bytes:
 
 def timestamp_from_text(data: bytes) -> int:
     year, month, day, hour, minute, second, fraction, era = _match(_TIMESTAMP_TEXT, data)
-    return _days(year, month, day, era) * _DAY + _microseconds(hour, minute, second, fraction)
+    return _moment(_days(year, month, day, era) * _DAY + _microseconds(hour, minute, second, fraction))
+
+
+def _moment(value: int) -> int:
+    """Rounding to timestamp(p) can bring a value to the end, which the server writes but takes for out of range."""
+    return _in_range(value, MIN_TIMESTAMP, END_TIMESTAMP - 1)
 
 
 def timestamptz_from_text(data: bytes) -> int:
@@ -109,7 +114,7 @@ def timestamptz_from_text(data: bytes) -> int:
     year, month, day, hour, minute, second, fraction = local
     offset = ((int(hours) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)) * _SECOND
     moment = _days(year, month, day, era) * _DAY + _microseconds(hour, minute, second, fraction)
-    return moment - offset if sign == b"+" else moment + offset
+    return _moment(moment - offset if sign == b"+" else moment + offset)
 
 
 def _timestamp_text(value: object, zone: str) -> bytes:
@@ -130,7 +135,7 @@ def timestamptz_to_text(value: object) -> bytes:
 
 
 def timestamp_from_binary(data: bytes) -> int:
-    return _in_range(_INT64.unpack(data)[0], MIN_TIMESTAMP, END_TIMESTAMP - 1)
+    return _moment(_INT64.unpack(data)[0])
 
 
 def timestamp_to_binary(value: object) -> bytes:

@@ -85,11 +85,16 @@ def _array_function(element: PgType, format: int, mask: Masker) -> Masker:
 
     def mask_array(data: bytes) -> bytes | None:
         try:
-            return write(_map(read(data, element.oid), mask), element.oid)
+            return write(_renumbered(_map(read(data, element.oid), mask)), element.oid)
         except Exception:  # as for scalars
             return None
 
     return mask_array
+
+
+def _renumbered(array: Array) -> Array:
+    """With subscripts from 1, as SQL makes arrays: lower bounds are part of the value, and tell something of it."""
+    return Array(tuple((length, 1) for length, _ in array.dimensions), array.elements)
 
 
 def _map(array: Array, function: Callable[[Any], Any]) -> Array:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from maskproxy.core.masks.definition import Misfit, bind
-from maskproxy.core.masks.numbers import Bucket, NumericRoom, Round
+from maskproxy.core.masks.numbers import Bucket, Round
+from maskproxy.core.masks.room import NumericRoom
 from tests.core.masks.columns import BY_NAME, KEY, ColumnType, numeric
 
 INT2, INT4, FLOAT4, FLOAT8, NUMERIC = (

@@ -24,7 +24,7 @@ def apply(value: object, column: ColumnType = TEXT, mask: Token = PLAIN, key: by
 
 def test_a_token_is_stable() -> None:
     # a change of this value breaks every token already handed out
-    assert apply("Ann Example", mask=Token(mask="token", prefix="person-")) == "person-kpxv73l6z6kxjbtn"
+    assert apply("Ann Example", mask=Token(mask="token", prefix="person-")) == "person-u09f7x7plxsgbvv8"
 
 
 def test_tokens_match_across_columns_of_a_label_but_not_across_keys() -> None:
@@ -39,9 +39,9 @@ def test_different_values_have_different_tokens(one: str, other: str) -> None:
 
 
 def test_shape() -> None:
-    token = apply("ann", mask=Token(mask="token", prefix="p_", length=51))
+    token = apply("ann", mask=Token(mask="token", prefix="p_", length=42))
     assert isinstance(token, str)
-    assert re.fullmatch(r"p_[a-z2-7]{51}", token)
+    assert re.fullmatch(r"p_[a-z0-9]{42}", token)
     uuid = apply(bytes(16), ColumnType("uuid", BY_NAME["uuid"]))
     assert isinstance(uuid, bytes)
     assert UUID(bytes=uuid).version == 8
@@ -66,7 +66,7 @@ def test_a_token_too_long_for_the_column_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"length": 15}, {"length": 52}, {"prefix": "a b"}, {"prefix": '"'}, {"prefix": "x" * 41}]
+    "parameters", [{"length": 15}, {"length": 43}, {"prefix": "a b"}, {"prefix": '"'}, {"prefix": "x" * 41}]
 )
 def test_parameters(parameters: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
