@@ -25,6 +25,7 @@ from maskproxy.core.sql.tree import (
     Operator,
     Parameter,
     Query,
+    RowField,
     Select,
     SetOperation,
     SortKey,
@@ -184,10 +185,12 @@ def _walk(expression: Expression) -> Iterator[Reference | QueryFacts]:
                 stack += _children(each)
 
 
-def _children(expression: Constant | Operation | Operator | Cast | Call) -> Iterator[Expression]:
+def _children(expression: RowField | Constant | Operation | Operator | Cast | Call) -> Iterator[Expression]:
     match expression:
         case Constant():
             return
+        case RowField():
+            yield expression.row
         case Operation() | Operator():
             yield from expression.args
         case Cast():

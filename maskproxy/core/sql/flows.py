@@ -22,6 +22,7 @@ from maskproxy.core.sql.tree import (
     Expression,
     Item,
     Query,
+    RowField,
     Select,
     SetOperation,
     SetOperator,
@@ -102,9 +103,19 @@ class Queries:
         if isinstance(expression, Star):
             fields = (place.scope or Scope()).star(expression)
             return tuple(Output(field.name, field.flow, item.position, named=True) for field in fields)
+        if isinstance(expression, RowField) and expression.name == "*":
+            return tuple(
+                self._field_output(field, item, place) for field in self._expressions.row_fields(expression, place)
+            )
         flow = self._expressions.item(expression, place)
         named = item.name is not None or isinstance(expression, Column)
         return (Output(item.name or self._expressions.name(expression), flow, item.position, named),)
+
+    def _field_output(self, field: Field, item: Item, place: Place) -> Output:
+        """A column of ``(t).*``, computed as ``(t).a`` is."""
+        assert isinstance(item.expression, RowField)
+        flow = self._expressions.use(replace(item.expression, name=field.name), place, UseKind.EXPRESSION)
+        return Output(field.name, Flow(flow.sources), item.position, named=True)
 
     def _key(self, key: Expression, outputs: tuple[Output, ...], place: Place, kind: UseKind) -> None:
         """A key of GROUP BY, ORDER BY or DISTINCT ON: an ordinal, a name, or an expression over the input.

@@ -11,7 +11,8 @@ from maskproxy.base.refs import ColumnRef
 from maskproxy.core.sql import settings
 from maskproxy.core.sql.findings import Findings, Output, Place
 from maskproxy.core.sql.functions import FUNCTIONS, FunctionKind
-from maskproxy.core.sql.resolve import Flow, Scope, WholeRow, computed
+from maskproxy.core.sql.oracle_json import NAMES
+from maskproxy.core.sql.resolve import Field, Flow, Scope, WholeRow, computed
 from maskproxy.core.sql.statement import SessionCommand, UseKind, Verb
 from maskproxy.core.sql.tree import (
     Call,
@@ -23,6 +24,7 @@ from maskproxy.core.sql.tree import (
     Operator,
     Parameter,
     Query,
+    RowField,
     SortKey,
     Star,
     Subquery,
@@ -77,6 +79,8 @@ class Expressions:
         match expression:
             case Column(parts):
                 return parts[-1]
+            case RowField(_, name):
+                return name
             case Call():
                 return expression.name
             case Operator(nullif=True):
@@ -121,9 +125,13 @@ class Expressions:
                 return Flow()
             case Column():
                 return self._column(expression, place, kind)
+            case RowField():
+                return self._row_field(expression, place, kind)
             case Star():
                 return self._star(expression, place)
             case Operation(name, args):
+                if name in NAMES:
+                    self._findings.allow.operation(expression)
                 flow = computed(*(self.use(arg, place, kind) for arg in args))
                 return Flow(flow.sources, None, flow.composite or name == "row")
             case Operator():
@@ -176,6 +184,28 @@ class Expressions:
         self._findings.check_computable(flow, column.position)
         self._findings.use(flow.sources, kind, column.position, compared if flow.direct is not None else 0)
         return flow
+
+    def _row_field(self, expression: RowField, place: Place, kind: UseKind) -> Flow:
+        """A column of a whole row. Not as itself: whoever writes it so gets it computed."""
+        position = expression.row.position
+        fields = self.row_fields(expression, place)
+        if expression.name == "*" or not fields:
+            raise Refused("this field of a row value is not supported under a masking scope", position=_shown(position))
+        for field in fields:
+            self._findings.check_computable(field.flow, position)
+            self._findings.use(field.flow.sources, kind, position)
+        return computed(*(field.flow for field in fields))
+
+    def row_fields(self, expression: RowField, place: Place) -> tuple[Field, ...]:
+        """What ``(t).a`` or ``(t).*`` means where ``t`` is a relation. Raises Refused where it is a column."""
+        found = _scope(place).column(expression.row)
+        if not isinstance(found, WholeRow):
+            raise Refused(
+                "a field of a row value, (row).field, is not supported under a masking scope",
+                position=_shown(expression.row.position),
+            )
+        fields = found.relation.fields
+        return tuple(field for field in fields if expression.name in ("*", field.name))
 
     def _star(self, star: Star, place: Place) -> Flow:
         """``f(c.*)``: the whole row."""

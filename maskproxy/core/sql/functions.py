@@ -13,7 +13,7 @@ from typing import Final
 
 from maskproxy.base.errors import Refused
 from maskproxy.core.catalog import Catalog
-from maskproxy.core.sql.tree import Call, TypeRef
+from maskproxy.core.sql.tree import Call, Operation, TypeRef
 
 
 class FunctionKind(StrEnum):
@@ -57,6 +57,11 @@ class AllowList:
         ):
             raise _shadowed(f"function {call.name}", f"pg_catalog.{call.name}", call.position)
         return function
+
+    def operation(self, operation: Operation) -> None:
+        """Syntax that an older server reads as a call: refused where there is such a function."""
+        if operation.name in self._catalog.functions:
+            raise _refused(f"function {operation.name}", operation.position)
 
     def operator(self, schema: str | None, name: str, position: int | None) -> None:
         if name not in OPERATORS or schema not in (None, "pg_catalog"):

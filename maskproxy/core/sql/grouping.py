@@ -11,7 +11,7 @@ from typing import Any, Final
 from maskproxy.base.errors import StatementError
 from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.resolve import Field, Relation, Scope
-from maskproxy.core.sql.tree import Column, Constant, Expression, Item, Select, Star
+from maskproxy.core.sql.tree import Column, Constant, Expression, Item, RowField, Select, Star
 
 _NO_EQUALITY: Final = frozenset(
     ("json", "jsonpath", "xml", "point", "box", "polygon", "path", "line", "lseg", "circle")
@@ -104,8 +104,10 @@ def _names(roots: tuple[Any, ...]) -> tuple[set[str], bool]:
             stack += node
         elif isinstance(node, Column):
             names.add(node.parts[-1])
-        elif isinstance(node, Star):
+        elif isinstance(node, Star | RowField) and (isinstance(node, Star) or node.name == "*"):
             starred = True
+        elif isinstance(node, RowField):
+            names.add(node.name)
         elif hasattr(type(node), "__slots__"):
             stack += [getattr(node, name) for name in type(node).__slots__]
     return names, starred

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import postgast.pg_query_pb2 as pg
 
+from maskproxy.core.sql import oracle_json
 from maskproxy.core.sql.oracle import Fields, Message, Source, node, strings, unknown
 from maskproxy.core.sql.tree import (
     Call,
@@ -16,6 +17,7 @@ from maskproxy.core.sql.tree import (
     Operator,
     Parameter,
     Query,
+    RowField,
     SortKey,
     Star,
     Subquery,
@@ -201,8 +203,14 @@ def _array(reader: Reader, message: Message) -> Expression:
 
 
 def _indirection(reader: Reader, message: Message) -> Expression:
-    """Subscripts. A field of a composite value, ``(c).email``, is refused: its row type is not followed."""
+    """Subscripts, and a field of a whole row, ``(c).email``. A field of any other composite value is refused: its row
+    type is not followed."""
     with reader.fields(message) as fields:
+        row = _row_field(reader, message)
+        if row is not None:
+            fields.take("arg")
+            fields.take("indirection")
+            return row
         args = [reader.expression(fields.take("arg"))]
         for each in fields.take("indirection"):
             name, inner = node(each)
@@ -213,6 +221,17 @@ def _indirection(reader: Reader, message: Message) -> Expression:
                 both = (reader.optional(bounds.take("lidx")), reader.optional(bounds.take("uidx")))
                 args += [bound for bound in both if bound is not None]
         return Operation("(subscript)", tuple(args), fields.position)
+
+
+def _row_field(reader: Reader, message: Message) -> RowField | None:
+    """``(name).field`` and ``(name).*``."""
+    arg, steps = node(message.arg), [node(each) for each in message.indirection]
+    if arg[0] != "column_ref" or len(steps) != 1 or steps[0][0] not in ("string", "a_star"):
+        return None
+    row = _column_ref(reader, arg[1])
+    if not isinstance(row, Column):
+        return None
+    return RowField(row, steps[0][1].sval if steps[0][0] == "string" else "*")
 
 
 def _coalesce(reader: Reader, message: Message) -> Expression:
@@ -300,7 +319,6 @@ def _sub_link(reader: Reader, message: Message) -> Expression:
 
 def _func_call(reader: Reader, message: Message) -> Expression:
     with reader.fields(message) as fields:
-        fields.refuse("func_variadic")
         schema, name = reader.qualified(fields.take("funcname"), fields.location)
         over = fields.take("over")
         fields.take("agg_within_group")
@@ -313,6 +331,7 @@ def _func_call(reader: Reader, message: Message) -> Expression:
             filter=reader.optional(fields.take("agg_filter")),
             over=None if over is None else reader.window(over),
             star=bool(fields.take("agg_star")),
+            variadic=bool(fields.take("func_variadic")),
             sql_syntax=fields.take("funcformat") == pg.COERCE_SQL_SYNTAX,
             position=fields.position,
         )
@@ -339,4 +358,5 @@ _READERS: Final[Mapping[str, Callable[[Reader, Message], Expression]]] = {
     "named_arg_expr": _named_arg,
     "sub_link": _sub_link,
     "func_call": _func_call,
+    **oracle_json.READERS,
 }

@@ -50,7 +50,7 @@ def read_query(source: Source, message: Message) -> Query:
     """
     reader = Reader(source, read_query)
     with reader.fields(message) as fields:
-        fields.refuse("into_clause", "locking_clause", "group_distinct")
+        fields.refuse("into_clause", "locking_clause")
         tail = _tail(reader, fields)
         operator = _SET_OPERATORS.get(fields.take("op", pg.SETOP_NONE))
         rows = fields.take("values_lists")
@@ -70,6 +70,7 @@ def read_query(source: Source, message: Message) -> Query:
 def _select(reader: Reader, fields: Fields, tail: Tail) -> Select:
     distinct = fields.take("distinct_clause")
     keys = fields.take("group_clause", ())
+    fields.take("group_distinct")  # of grouping sets, which only choose among the keys
     return Select(
         tail=tail,
         items=tuple(_item(reader, each) for each in fields.take("target_list", ())),

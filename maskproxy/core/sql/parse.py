@@ -320,6 +320,10 @@ def _name(node: exp.Expr) -> str:
     return str(node.this) if node.args.get("quoted") else fold(str(node.this))
 
 
+_VALUES: Final = frozenset((("user",), ("current_role",)))
+"""Reserved words that are values, not columns."""
+
+
 def _slot(nodes: Iterable[exp.Expr | None]) -> Slot:
     """All references and subqueries below these nodes, not looking into the subqueries."""
     references: list[Reference] = []
@@ -330,7 +334,9 @@ def _slot(nodes: Iterable[exp.Expr | None]) -> Slot:
         node = stack.pop()
         match node:
             case exp.Column():
-                references.append(tuple(map(_name, node.parts)))
+                reference = tuple(map(_name, node.parts))
+                if reference not in _VALUES or node.this.args.get("quoted"):
+                    references.append(reference)
             case exp.Star():
                 if id(node) in roots:  # else count(*)
                     references.append(("*",))

@@ -54,6 +54,14 @@ class Star:
 
 
 @dataclass(frozen=True, slots=True)
+class RowField:
+    """``(t).a``, and ``(t).*`` with the name ``*``: of a whole row."""
+
+    row: Column
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Constant:
     """``value``: int for integers that may be ordinals, str for strings and booleans, None for the rest."""
 
@@ -138,6 +146,7 @@ class Call:
     filter: "Expression | None" = None
     over: Window | None = None
     star: bool = False
+    variadic: bool = False
     sql_syntax: bool = False
     position: int | None = _position()
 
@@ -153,7 +162,7 @@ class Subquery:
     position: int | None = _position()
 
 
-Expression = Column | Star | Constant | Parameter | Operation | Operator | Cast | Call | Subquery
+Expression = Column | RowField | Star | Constant | Parameter | Operation | Operator | Cast | Call | Subquery
 
 # ----------------------------------------------------------------------------------------------------------------- FROM
 

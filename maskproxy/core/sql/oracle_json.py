@@ -1,0 +1,149 @@
+"""SQL/JSON syntax of the server's grammar (JSON_VALUE, JSON_OBJECT, IS JSON ...) read into our tree; see ``oracle``.
+
+A server older than this syntax reads ``json_value(a, b)`` as a call of a function of that name, so the names count as
+functions where there are any of the user's (``functions.AllowList``).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+import postgast.pg_query_pb2 as pg
+
+from maskproxy.core.sql.oracle import Fields, Message, node, unknown
+from maskproxy.core.sql.tree import Cast, Constant, Expression, Operation
+
+if TYPE_CHECKING:
+    from maskproxy.core.sql.oracle_expressions import Reader
+
+_FUNCTIONS: Final[Mapping[int, str]] = {
+    pg.JSON_EXISTS_OP: "json_exists",
+    pg.JSON_QUERY_OP: "json_query",
+    pg.JSON_VALUE_OP: "json_value",
+}
+_BEHAVIORS: Final = frozenset(
+    {
+        pg.JSON_BEHAVIOR_NULL,
+        pg.JSON_BEHAVIOR_ERROR,
+        pg.JSON_BEHAVIOR_EMPTY,
+        pg.JSON_BEHAVIOR_TRUE,
+        pg.JSON_BEHAVIOR_FALSE,
+        pg.JSON_BEHAVIOR_UNKNOWN,
+        pg.JSON_BEHAVIOR_EMPTY_ARRAY,
+        pg.JSON_BEHAVIOR_EMPTY_OBJECT,
+        pg.JSON_BEHAVIOR_DEFAULT,
+    }
+)
+
+
+def _is_json(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        for name in ("format", "item_type", "unique_keys"):
+            fields.take(name)
+        return Operation("?column?", (reader.expression(fields.take("expr")),), fields.position)
+
+
+def _function(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        name = _FUNCTIONS.get(fields.take("op"))
+        if name is None:
+            raise unknown(reader.source, message)
+        for each in ("wrapper", "quotes"):
+            fields.take(each)
+        args = [_value(reader, fields.take("context_item")), reader.expression(fields.take("pathspec"))]
+        for each in fields.take("passing", ()):
+            with reader.fields(each.json_argument) as argument:
+                argument.take("name")
+                args.append(_value(reader, argument.take("val")))
+        args += _output(reader, fields)
+        for each in ("on_empty", "on_error"):
+            args += _behavior(reader, fields.take(each))
+        return Operation(name, tuple(args), fields.position)
+
+
+def _behavior(reader: "Reader", message: Message | None) -> Iterable[Expression]:
+    if message is None:
+        return ()
+    with reader.fields(message) as fields:
+        if fields.take("btype") not in _BEHAVIORS:
+            raise unknown(reader.source, message)
+        default = reader.optional(fields.take("expr"))
+        return () if default is None else (default,)
+
+
+def _value(reader: "Reader", message: Message) -> Expression:
+    """``value FORMAT JSON``."""
+    with reader.fields(message) as fields:
+        fields.take("format")
+        return reader.expression(fields.take("raw_expr"))
+
+
+def _output(reader: "Reader", fields: Fields) -> Iterable[Expression]:
+    """RETURNING names a type, which counts as a cast to it."""
+    message = fields.take("output")
+    if message is None:
+        return ()
+    with reader.fields(message) as output:
+        output.take("returning")
+        return (Cast(Constant(), reader.type_ref(output.take("type_name"))),)
+
+
+def _object(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        for each in ("absent_on_null", "unique"):
+            fields.take(each)
+        args = [part for each in fields.take("exprs", ()) for part in _pair(reader, each.json_key_value)]
+        return Operation("json_object", (*args, *_output(reader, fields)), fields.position)
+
+
+def _pair(reader: "Reader", message: Message) -> Iterable[Expression]:
+    with reader.fields(message) as fields:
+        return (reader.expression(fields.take("key")), _value(reader, fields.take("value")))
+
+
+def _array(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        fields.take("absent_on_null")
+        args = []
+        for each in fields.take("exprs", ()):
+            name, inner = node(each)
+            if name != "json_value_expr":
+                raise unknown(reader.source, inner)
+            args.append(_value(reader, inner))
+        return Operation("json_array", (*args, *_output(reader, fields)), fields.position)
+
+
+def _array_aggregate(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        fields.take("absent_on_null")
+        return _aggregate(reader, "json_arrayagg", (_value(reader, fields.take("arg")),), fields.take("constructor"))
+
+
+def _object_aggregate(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        for each in ("absent_on_null", "unique"):
+            fields.take(each)
+        return _aggregate(reader, "json_objectagg", _pair(reader, fields.take("arg")), fields.take("constructor"))
+
+
+def _aggregate(reader: "Reader", name: str, args: Iterable[Expression], message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        fields.refuse("over")
+        keys = reader.sort_keys(fields.take("agg_order"))
+        if any(key.operator is not None for key in keys):
+            raise reader.source.refusal("ORDER BY USING", fields.location)
+        where = reader.optional(fields.take("agg_filter"))
+        more = (*(key.expression for key in keys), *(() if where is None else (where,)), *_output(reader, fields))
+        return Operation(name, (*args, *more), fields.position)
+
+
+READERS: Final[Mapping[str, "Callable[[Reader, Message], Expression]"]] = {
+    "json_is_predicate": _is_json,
+    "json_func_expr": _function,
+    "json_object_constructor": _object,
+    "json_array_constructor": _array,
+    "json_array_agg": _array_aggregate,
+    "json_object_agg": _object_aggregate,
+}
+
+NAMES: Final = frozenset({*_FUNCTIONS.values(), "json_object", "json_array", "json_arrayagg", "json_objectagg"})
+"""Operations that an older server takes for functions."""
