@@ -21,6 +21,7 @@ MAX_COLUMNS = 1_664  # of a select list: MaxTupleAttributeNumber in PostgreSQL's
 MAX_COLUMNS_IN_SCOPE = 10_000  # of all relations in one FROM; more only doubles itself from WITH to WITH
 MAX_USES = 20_000  # places where a column is used in one statement
 MAX_RELATIONS = 200  # read in one statement: each name is looked for among those in sight
+MAX_VIEW_DEPTH = 16  # views on views
 MAX_SPLICES = 100  # edits of one text: each may grow it by 1 KiB, and the server's grammar reads it again
 MAX_ROUNDS = 8  # of reading a recursive query until its flows are known; 3 are common
 MAX_IDENTIFIER = 63  # NAMEDATALEN - 1; the server truncates longer names, so two could become one

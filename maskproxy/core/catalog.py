@@ -12,7 +12,7 @@ file lists them: some columns, and some rows (``Table.filter``), since they woul
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from importlib.resources import files
@@ -39,7 +39,8 @@ class RelationKind(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """``type_oid`` of a domain is its base type's, 0 when unknown; ``type_name`` is what ``format_type`` says, e.g.
-    ``text``. ``sources``: the columns of the same table that a generated column is computed from."""
+    ``text``. ``sources``: the columns of the same table that a generated column is computed from. ``masked``: a column
+    of a view that has a mask of its own, other than what it is made of."""
 
     name: str
     type_oid: Oid = UNKNOWN_OID
@@ -49,6 +50,7 @@ class Column:
     not_null: bool = False
     hidden: bool = False
     sources: tuple[str, ...] = ()
+    masked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +59,7 @@ class Table:
 
     ``filter`` is a predicate over its columns: the rows that may be seen at all. It is set for system relations only.
     ``primary_key``: its columns, if there is one that is never deferred; other columns depend on them in GROUP BY.
+    ``definition``: the query of a view. ``barrier``: a view behind which predicates must stay (security_barrier).
     """
 
     ref: TableRef
@@ -67,6 +70,12 @@ class Table:
     hidden: bool = False
     filter: str = ""
     primary_key: tuple[str, ...] = ()
+    definition: str = field(default="", repr=False)
+    barrier: bool = False
+
+    def unhidden(self) -> "Table":
+        """As it is for the definition of a view."""
+        return replace(self, hidden=False, columns=tuple(replace(column, hidden=False) for column in self.columns))
 
     @property
     def visible_columns(self) -> tuple[Column, ...]:
@@ -94,6 +103,10 @@ class Catalog:
     types: frozenset[str] = frozenset()
     cast_types: frozenset[Oid] = frozenset()
 
+    @classmethod
+    def empty(cls) -> "Catalog":
+        return cls(generation=Generation(0), tables={})
+
     def lookup(self, schema: str | None, name: str, search_path: SearchPath) -> Table | None:
         """The relation the server would read, hidden or not; None when there is none.
 
@@ -111,6 +124,14 @@ class Catalog:
         relations."""
         visible = _Visible(self, select)
         return replace(self, tables={ref: visible.table(table) for ref, table in self.tables.items()})
+
+    def with_masks(self, columns: Iterable[ColumnRef]) -> "Catalog":
+        """These columns of views have masks of their own."""
+        by_table: dict[TableRef, set[str]] = {}
+        for ref in columns:
+            by_table.setdefault(ref.table_ref, set()).add(ref.column)
+        changed = {ref: _mask_columns(self.tables[ref], names) for ref, names in by_table.items()}
+        return replace(self, tables={**self.tables, **changed})
 
     def visible_tables(self) -> tuple[TableRef, ...]:
         """User relations that may be read, sorted; for hints."""
@@ -182,6 +203,10 @@ class _Visible:
 def _hide_columns(table: Table, visible: frozenset[str]) -> Table:
     columns = tuple(replace(column, hidden=column.name not in visible) for column in table.columns)
     return replace(table, columns=columns)
+
+
+def _mask_columns(table: Table, names: Iterable[str]) -> Table:
+    return replace(table, columns=tuple(replace(each, masked=each.name in names) for each in table.columns))
 
 
 def _list(names: Iterable[str]) -> str:

@@ -15,7 +15,11 @@ from maskproxy.core.catalog import SYSTEM_RELATIONS, Catalog, Column, RelationKi
 _NOT_SYSTEM: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 
 _RELATIONS: Final = """
-SELECT c.oid, n.nspname, c.relname, c.relkind::text AS relkind
+SELECT c.oid, n.nspname, c.relname, c.relkind::text AS relkind,
+       CASE WHEN c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+            THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS definition,
+       coalesce(c.reloptions::text[] && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'],
+                false) AS barrier
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)'
 """
@@ -142,6 +146,8 @@ def _tables(
             columns=tuple(columns_of[row["oid"]]),
             children=frozenset(children_of[row["oid"]]),
             primary_key=keys.get(row["oid"], ()),
+            definition=row["definition"],
+            barrier=row["barrier"],
         )
         for row in relations
     }

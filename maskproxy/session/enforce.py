@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from maskproxy.base import limits
 from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
 from maskproxy.base.refs import ColumnRef, Oid
-from maskproxy.core.catalog import Catalog
+from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.lex import too_long
@@ -58,7 +58,12 @@ class Policy:
             column = self.columns.get((Oid(described.table_oid), described.attnum)) if described.table_oid else None
             if column is None:
                 continue
-            if column not in output.sources or column in plan.evaluated or (mask is not None and mask.column != column):
+            is_view = (
+                self.scope.catalog.tables[column.table_ref].kind is RelationKind.VIEW
+            )  # it stands for what is below
+            if column not in output.sources or column in plan.evaluated:
+                return True
+            if mask is not None and mask.column != column and not is_view:
                 return True
         return False
 

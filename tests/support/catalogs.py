@@ -1,19 +1,22 @@
-"""Catalogs without a server, from the plain CREATE TABLE statements in tests/catalogs.
+"""Catalogs without a server, from the plain CREATE TABLE and CREATE VIEW statements in tests/catalogs.
 
-What a generated column is computed from is written ``name type GENERATED FROM (source, source)``."""
+What a generated column is computed from is written ``name type GENERATED FROM (source, source)``. A view lists its
+columns; each has the type of the first column of that name in a table, else text."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from maskproxy.base.refs import Generation, Oid, TableRef
 from maskproxy.base.types import PG_TYPES
-from maskproxy.core.catalog import Catalog, Column, Table
+from maskproxy.core.catalog import Catalog, Column, RelationKind, Table
 
 CATALOGS = Path(__file__).parents[1] / "catalogs"
 _TABLE = re.compile(r"CREATE TABLE (\w+)\.(\w+) \((.*?)\)(?: INHERITS \((\w+)\.(\w+)\))?;", re.DOTALL)
 _COLUMN = re.compile(r"(\w+) (\w+)(?:\((\d+)(?:,(\d+))?\))?(\[\])?(?: GENERATED FROM \((.*)\))?")
+_VIEW = re.compile(r"CREATE (MATERIALIZED )?VIEW (\w+)\.(\w+) \(([\w, ]+)\) AS (.*?;)", re.DOTALL)
 _OIDS = {type.name: type.oid for type in PG_TYPES.values()}
 _FIRST_OID = 16384  # FirstNormalObjectId
 
@@ -38,7 +41,19 @@ def read_catalog(sql: str) -> Catalog:
     for ref, found in children.items():
         table = tables[ref]
         tables[ref] = replace(table, children=frozenset(found))
+    known = {column.name: column for table in reversed(tables.values()) for column in table.columns}
+    for number, match in enumerate(_VIEW.finditer(sql), len(tables)):
+        tables[TableRef(match[2], match[3])] = _view(match, Oid(_FIRST_OID + number), known)
     return Catalog(generation=Generation(1), tables=tables)
+
+
+def _view(match: re.Match[str], oid: Oid, known: Mapping[str, Column]) -> Table:
+    columns = tuple(
+        replace(known.get(name, _column(f"{name} text", 1)), name=name, attnum=attnum)
+        for attnum, name in enumerate(match[4].split(", "), 1)
+    )
+    kind = RelationKind.MATERIALIZED_VIEW if match[1] else RelationKind.VIEW
+    return Table(ref=TableRef(match[2], match[3]), oid=oid, kind=kind, columns=columns, definition=match[5])
 
 
 def _column(line: str, attnum: int) -> Column:

@@ -5,19 +5,23 @@ promise what is not enforced. A warning is what works but probably was not meant
 that cannot represent its result in a column's type (the column is NULL), a scope that sees nothing.
 
 A table and its inheritance children or partitions share their rows, so they share labels and denials: reading the
-parent reads the child. A generated column has the labels and denials of the columns it is computed from.
+parent reads the child. A generated column, and one of a materialized view, has the labels and denials of the columns it
+is computed from. What a scope sees of a view is what it sees of the columns below it (``views``).
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from maskproxy.base.refs import Generation
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.labelling import LabelKeys, candidates, label_columns, label_masks
 from maskproxy.core.policy.problems import Problems
-from maskproxy.core.policy.ruleset import RuleSet, Scope, see
+from maskproxy.core.policy.ruleset import RuleSet, Scope, Sight, see
 from maskproxy.core.policy.sights import scope_sights
+from maskproxy.core.policy.views import Views
+from maskproxy.core.sql.views import view_flows
 
 __all__ = ["RuleSet", "Scope", "compile_rules"]
 
@@ -30,19 +34,31 @@ def compile_rules(
     documents = sorted(documents, key=lambda document: document.source.file)
     for document in documents:
         _check_document(document, database, problems)
-    labelled = label_columns(documents, catalog, problems)
+    views = view_flows(catalog)
+    carriers = Carriers(catalog, views)
+    labelled = label_columns(documents, catalog, carriers, problems)
     labels = candidates(labelled, label_masks(documents, problems), catalog, keys, problems)
-    sights = scope_sights(documents, catalog, problems)
+    sights = scope_sights(documents, catalog, carriers, problems)
+    _warn_of_views(sights, views, problems)
     problems.raise_errors()
     return RuleSet(
         generation=generation,
         digest=hashlib.sha256(b"".join(sorted(document.digest for document in documents))).hexdigest(),
         catalog=catalog,
+        views=views,
         labels=labels,
         sights=sights,
-        scopes={name: see(name, sight, catalog, labels) for name, sight in sights.items()},
+        scopes={name: see(name, sight, catalog, views, labels) for name, sight in sights.items()},
         warnings=problems.warnings(),
     )
+
+
+def _warn_of_views(sights: Mapping[str, Sight], views: Views, problems: Problems) -> None:
+    for name, sight in sights.items():
+        for view in sorted(sight.tables.keys() & views.keys()):
+            if (problem := views[view].problem) is not None:
+                text = f"scope `{name}` sees nothing of view {view}: its definition cannot be analysed ({problem})"
+                problems.warn(sight.location, text)
 
 
 def _check_document(document: RulesDocument, database: str, problems: Problems) -> None:

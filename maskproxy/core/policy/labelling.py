@@ -45,10 +45,11 @@ def known_labels(documents: Sequence[RulesDocument]) -> frozenset[str]:
     return frozenset(label for document in documents for label in document.model.labels)
 
 
-def label_columns(documents: Sequence[RulesDocument], catalog: Catalog, problems: Problems) -> Labelled:
+def label_columns(
+    documents: Sequence[RulesDocument], catalog: Catalog, carriers: Carriers, problems: Problems
+) -> Labelled:
     """Labels of a table are also those of its inheritance children and partitions, and the other way round; labels of
-    a column are also those of the generated columns computed from it."""
-    carriers = Carriers(catalog)
+    a column are also those of the stored columns computed from it."""
     labelled: dict[ColumnRef, dict[str, Origin]] = {}
     for document in documents:
         for label, patterns in document.model.labels.items():

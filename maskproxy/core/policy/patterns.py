@@ -13,7 +13,15 @@ from maskproxy.core.catalog import SYSTEM_SCHEMAS, Catalog, RelationKind, Table
 from maskproxy.core.yaml import did_you_mean
 
 _NAME = re.compile(r'"(?:[^"]|"")+"|[^".*\s]+|\*')
-_READABLE = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.FOREIGN_TABLE})
+_READABLE = frozenset(
+    {
+        RelationKind.TABLE,
+        RelationKind.PARTITIONED,
+        RelationKind.FOREIGN_TABLE,
+        RelationKind.VIEW,
+        RelationKind.MATERIALIZED_VIEW,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +55,7 @@ def parse_pattern(text: str, *shapes: str) -> Pattern:
 
 
 def tables_of(catalog: Catalog) -> Iterator[Table]:
-    """The tables that rules can speak of. Views show other tables' columns under names that carry no label."""
+    """The tables and views that rules can speak of."""
     for table in catalog.tables.values():
         if table.kind in _READABLE and table.ref.schema not in SYSTEM_SCHEMAS:
             yield table
@@ -79,5 +87,5 @@ def explain_no_match(pattern: Pattern, catalog: Catalog) -> str:
         known = [str(each.ref) for each in tables_of(catalog)]
         return f"unknown table `{schema}.{name}`{did_you_mean(f'{schema}.{name}', known)}"
     if table.kind not in _READABLE:
-        return f"`{schema}.{name}` is not a table: views cannot be selected or labelled, name the tables they read"
+        return f"`{schema}.{name}` is not a table or view"
     return f"unknown column `{pattern.text}`{did_you_mean(column[0], [each.name for each in table.columns])}"

@@ -22,8 +22,9 @@ from maskproxy.base.errors import Problem, Refused
 from maskproxy.base.limits import MAX_SESSION_KEYS
 from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
 from maskproxy.base.secret import Secret
-from maskproxy.core.catalog import Catalog
+from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
 
 
@@ -140,6 +141,7 @@ class RuleSet:
     generation: Generation
     digest: str  # SHA-256 over the documents, hexadecimal
     catalog: Catalog
+    views: Views
     labels: Mapping[ColumnRef, Mapping[str, Candidate]]
     sights: Mapping[str, Sight]
     scopes: Mapping[str, Scope]
@@ -153,18 +155,23 @@ class RuleSet:
         distinct = sorted(set(names))
         if len(distinct) == 1:
             return self.scopes[distinct[0]]
-        return see("+".join(distinct), unite(self.sights[name] for name in distinct), self.catalog, self.labels)
+        sight = unite(self.sights[name] for name in distinct)
+        return see("+".join(distinct), sight, self.catalog, self.views, self.labels)
 
 
-def see(name: str, sight: Sight, catalog: Catalog, labels: Mapping[ColumnRef, Mapping[str, Candidate]]) -> Scope:
-    """The answer for every column of the selected tables, by the table at the top."""
+def see(
+    name: str, sight: Sight, catalog: Catalog, views: Views, labels: Mapping[ColumnRef, Mapping[str, Candidate]]
+) -> Scope:
+    """The answer for every column of the selected tables and of those below selected views, by the table at the top."""
     masks: dict[ColumnRef, ColumnMask] = {}
     uses: dict[ColumnRef, ColumnUse] = {}
     denied: dict[ColumnRef, Denial] = dict(sight.denied)
-    for table, terms in sight.tables.items():
+    for table, terms in reached_tables(sight.tables, views).items():
         for column in catalog.tables[table].columns:
             ref = ColumnRef(table.schema, table.name, column.name)
-            asked = {label: each for label, each in labels.get(ref, {}).items() if label not in terms.clear}
+            below = inherited_labels(ref, views, labels) if catalog.tables[table].kind is RelationKind.VIEW else ()
+            own = {label: each for label, each in labels.get(ref, {}).items() if label not in below}
+            asked = {label: each for label, each in own.items() if label not in terms.clear}
             match strictest(asked.values()):
                 case Denial() as denial:
                     denied.setdefault(ref, denial)
@@ -173,7 +180,10 @@ def see(name: str, sight: Sight, catalog: Catalog, labels: Mapping[ColumnRef, Ma
                     uses[ref] = strictest_use(*map(terms.use, asked))
                 case _:
                     pass
+    for ref in hidden_columns(sight.tables.keys(), views, catalog, masks.keys(), denied.keys()):
+        denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
     visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})
+    visible = visible.with_masks(ref for ref in masks if ref.table_ref in views)
     masks, settings = _with_settings(masks)
     expressions = {ref: _expression(mask, catalog) for ref, mask in masks.items()}
     return Scope(name, sight.unrestricted, visible, masks, denied, sight.location, uses, expressions, settings)

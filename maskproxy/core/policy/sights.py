@@ -26,10 +26,12 @@ class _Written:
         return self.document.locate("scopes", self.name, *path)
 
 
-def scope_sights(documents: Sequence[RulesDocument], catalog: Catalog, problems: Problems) -> dict[str, Sight]:
+def scope_sights(
+    documents: Sequence[RulesDocument], catalog: Catalog, carriers: Carriers, problems: Problems
+) -> dict[str, Sight]:
     """By name. Problems are reported where they stand, also in scopes that others include."""
     written = _written(documents, problems)
-    reader = _Reader(catalog, known_labels(documents), problems)
+    reader = _Reader(catalog, known_labels(documents), carriers, problems)
     own = {name: reader.read(scope) for name, scope in written.items()}
     return {name: _with_included(name, written, own, problems) for name in written}
 
@@ -56,11 +58,11 @@ class _Own:
 
 
 class _Reader:
-    def __init__(self, catalog: Catalog, labels: frozenset[str], problems: Problems) -> None:
+    def __init__(self, catalog: Catalog, labels: frozenset[str], carriers: Carriers, problems: Problems) -> None:
         self._catalog = catalog
         self._labels = labels
         self._problems = problems
-        self._carriers = Carriers(catalog)
+        self._carriers = carriers
 
     def read(self, scope: _Written) -> _Own:
         model = scope.model

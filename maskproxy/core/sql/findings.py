@@ -11,7 +11,7 @@ from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
 from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
-from maskproxy.core.sql.substitute import Edits, Evaluated, derived_table
+from maskproxy.core.sql.substitute import Edits, Evaluated
 from maskproxy.core.sql.tree import TableItem
 
 Ctes = Mapping[str, tuple[Field, ...] | None]
@@ -55,6 +55,7 @@ class Findings:
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     edits: Edits = field(default_factory=Edits)
+    depth: int = 0  # of the views around
     relations: int = 0
     parameters: int = 0
     session: SessionCommand | None = None
@@ -78,10 +79,10 @@ class Findings:
         """Whether a derived table must take the place of this reference."""
         return self._evaluates(table) or (table.is_partly_visible and self.mentions.can_reach_hidden(item, table))
 
-    def substitute(self, item: TableItem, table: Table) -> None:
+    def substitute(self, item: TableItem, derived: str) -> None:
         if item.position is None:
             raise Refused(f'"{item.name}" cannot be read here under a masking scope')
-        self.edits.tables[item.position] = (item, derived_table(table, self.evaluated, only=item.only))
+        self.edits.tables[item.position] = (item, derived)
 
     def unqualify(self, position: int | None) -> None:
         """The schema that stands there before a substituted table's column goes."""
@@ -102,13 +103,16 @@ class Findings:
             ColumnRef(ref.schema, ref.name, column.name) in self.evaluated for column in table.visible_columns
         )
 
-    def count_relation(self) -> None:
-        self.relations += 1
+    def count_relation(self, number: int = 1) -> None:
+        self.relations += number
         if self.relations > limits.MAX_RELATIONS:
             raise LimitExceeded("statement reads too many relations")
 
     def use(self, sources: Iterable[ColumnRef], kind: UseKind, position: int | None, compared: int = 0) -> None:
-        self.uses += [Use(column, kind, position, compared) for column in sorted(sources)]
+        self.absorb(Use(column, kind, position, compared) for column in sorted(sources))
+
+    def absorb(self, uses: Iterable[Use]) -> None:
+        self.uses += uses
         if len(self.uses) > limits.MAX_USES:
             raise LimitExceeded("statement uses too many columns")
 

@@ -11,6 +11,7 @@ from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused
 from maskproxy.core.sql.findings import Ctes, Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_from import Relations
+from maskproxy.core.sql.flows_views import Views
 from maskproxy.core.sql.grouping import add_dependents
 from maskproxy.core.sql.resolve import Field, Flow, Scope, renamed
 from maskproxy.core.sql.statement import UseKind
@@ -42,7 +43,8 @@ class Queries:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._expressions = Expressions(findings, self.query)
-        self._relations = Relations(findings, self._expressions, self.query)
+        views = Views(findings, lambda inside, query, place: Queries(inside).query(query, place))
+        self._relations = Relations(findings, self._expressions, views, self.query)
         self._in_recursion = False
 
     def statement(self, query: Query) -> tuple[Output, ...]:

@@ -335,7 +335,7 @@ class Expressions:
         return computed(*flows)
 
     def _check_shadow(self, call: Call) -> None:
-        if call.schema is None and call.name in self._findings.catalog.functions:
+        if call.schema is None and self._findings.allow.is_shadowed(call.name):
             raise Refused(f"function {call.name} is ambiguous", position=_shown(call.position))
 
 

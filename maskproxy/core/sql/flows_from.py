@@ -7,13 +7,15 @@ from typing import Final, assert_never
 from maskproxy.base import limits
 from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused, UnknownColumn, UnknownTable
 from maskproxy.base.refs import ColumnRef
+from maskproxy.core.catalog import SYSTEM_SCHEMAS, RelationKind, Table
 from maskproxy.core.catalog import Column as CatalogColumn
-from maskproxy.core.catalog import RelationKind, Table
 from maskproxy.core.sql.findings import Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
+from maskproxy.core.sql.flows_views import Views
 from maskproxy.core.sql.functions import FunctionKind
 from maskproxy.core.sql.resolve import Field, Flow, Relation, Scope, check_names
 from maskproxy.core.sql.statement import UseKind
+from maskproxy.core.sql.substitute import derived_table
 from maskproxy.core.sql.tree import (
     Call,
     Cast,
@@ -32,10 +34,8 @@ from maskproxy.core.sql.tree import (
     TableItem,
 )
 
-_READABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
+_STORED: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW})
 _KIND_NAMES: Final = {
-    RelationKind.VIEW: "view",
-    RelationKind.MATERIALIZED_VIEW: "materialized view",
     RelationKind.FOREIGN_TABLE: "foreign table",
     RelationKind.SEQUENCE: "sequence",
 }
@@ -76,10 +76,15 @@ class Relations:
     """Interprets FROM for one statement."""
 
     def __init__(
-        self, findings: Findings, expressions: Expressions, query: Callable[[Query, Place], tuple[Output, ...]]
+        self,
+        findings: Findings,
+        expressions: Expressions,
+        views: Views,
+        query: Callable[[Query, Place], tuple[Output, ...]],
     ) -> None:
         self._findings = findings
         self._expressions = expressions
+        self._views = views
         self._query = query
 
     def from_items(self, items: tuple[FromItem, ...], place: Place) -> tuple[Relation, ...]:
@@ -119,10 +124,14 @@ class Relations:
                 raise _unknown_table(item)
             return Relation(name=item.name, fields=fields).aliased(item.alias, item.position)
         table = self._findings.catalog.lookup(item.schema, item.name, self._findings.search_path)
+        if table is not None and self._findings.depth:
+            table = None if table.ref.schema in SYSTEM_SCHEMAS else table.unhidden()
         if table is None or table.hidden:
             raise _unknown_table(item)
-        self._check_readable(item, table)
         self._findings.tables.add(table.ref)
+        if table.kind is RelationKind.VIEW and not (item.only or item.sampled):
+            return self._views.relation(item, table).aliased(item.alias, item.position)
+        self._check_readable(item, table)
         substituted = self._findings.substitutes(item, table)
         relation = Relation(
             name=item.name,
@@ -135,9 +144,9 @@ class Relations:
         return relation.aliased(item.alias, item.position)
 
     def _check_readable(self, item: TableItem, table: Table) -> None:
-        if table.kind not in _READABLE:
+        if table.kind not in _STORED:
             raise Refused(
-                f'{_KIND_NAMES[table.kind]} "{item.name}" is not supported under a masking scope',
+                f'{_KIND_NAMES.get(table.kind, "view")} "{item.name}" is not supported under a masking scope',
                 hint="Read the tables it is made of.",
                 position=_shown(item.position),
             )
@@ -151,7 +160,7 @@ class Relations:
             columns = [ColumnRef(table.ref.schema, table.ref.name, column.name) for column in table.visible_columns]
             self._findings.use(columns, UseKind.SAMPLE, item.position)
         if self._findings.substitutes(item, table):
-            self._findings.substitute(item, table)
+            self._findings.substitute(item, derived_table(table, self._findings.evaluated, only=item.only))
 
     def _derived(self, item: DerivedItem, siblings: tuple[Relation, ...], place: Place) -> Relation:
         """Only LATERAL sees what stands left of it; else the level around (p_lateral_active in parse_clause.c)."""

@@ -53,7 +53,7 @@ class AllowList:
         if not function.takes(len(call.args)):
             raise _refused(f"function {call.name} with {len(call.args)} arguments", call.position)
         if call.schema is None and (
-            call.name in self._catalog.functions or (len(call.args) == 1 and call.name in self._catalog.types)
+            self.is_shadowed(call.name) or (len(call.args) == 1 and call.name in self._catalog.types)
         ):
             raise _shadowed(f"function {call.name}", f"pg_catalog.{call.name}", call.position)
         return function
@@ -62,6 +62,10 @@ class AllowList:
         """Syntax that an older server reads as a call: refused where there is such a function."""
         if operation.name in self._catalog.functions:
             raise _refused(f"function {operation.name}", operation.position)
+
+    def is_shadowed(self, name: str) -> bool:
+        """Whether a function outside pg_catalog could be meant by an unqualified name."""
+        return name in self._catalog.functions
 
     def operator(self, schema: str | None, name: str, position: int | None) -> None:
         if name not in OPERATORS or schema not in (None, "pg_catalog"):

@@ -104,10 +104,17 @@ def make_splice(item: TableItem, replacement: str, tokens: tuple[Token, ...]) ->
 def derived_table(table: Table, evaluated: Evaluated, *, only: bool) -> str:
     """The columns a scope may see of a table, as a derived table. OFFSET 0 keeps the client's predicates behind a row
     filter."""
+    return derived_query(
+        table, evaluated, f"{'ONLY ' if only else ''}{quoted(table.ref.schema)}.{quoted(table.ref.name)}"
+    )
+
+
+def derived_query(table: Table, evaluated: Evaluated, source: str) -> str:
+    """The same of a ``source`` that has the table's columns: its name, or the definition of a view."""
     columns = ", ".join(_column(table, column, evaluated) for column in table.visible_columns)
-    source = f"{'ONLY ' if only else ''}{quoted(table.ref.schema)}.{quoted(table.ref.name)}"
-    rows = f" WHERE {table.filter} OFFSET 0" if table.filter else ""
-    return f"(SELECT {columns} FROM {source}{rows})"  # noqa: S608 - names are quoted, the filter is ours
+    rows = f" WHERE {table.filter}" if table.filter else ""
+    barrier = " OFFSET 0" if table.filter or table.barrier else ""
+    return f"(SELECT {columns} FROM {source}{rows}{barrier})"  # noqa: S608 - names are quoted, the rest is ours
 
 
 def _column(table: Table, column: CatalogColumn, evaluated: Evaluated) -> str:

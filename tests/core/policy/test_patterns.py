@@ -56,12 +56,13 @@ def test_columns() -> None:
     assert match_columns(parse_pattern("public.payroll.Salary", COLUMN), SHOP) == ()
 
 
-def test_views_and_system_relations_match_nothing() -> None:
+def test_views_match_like_tables_and_system_relations_do_not() -> None:
     found = read_catalog("CREATE TABLE public.v (\nid int4\n);\nCREATE TABLE pg_catalog.pg_x (\nid int4\n);\n")
     view = found.tables[TableRef("public", "v")]
     object.__setattr__(view, "kind", RelationKind.VIEW)
-    assert match_tables(parse_pattern("*.*", TABLE), found) == ()
-    assert "is not a table: views cannot" in explain_no_match(parse_pattern("public.v", TABLE), found)
+    assert match_tables(parse_pattern("*.*", TABLE), found) == (TableRef("public", "v"),)
+    object.__setattr__(view, "kind", RelationKind.SEQUENCE)
+    assert "is not a table or view" in explain_no_match(parse_pattern("public.v", TABLE), found)
     assert "unknown table `pg_catalog.pg_x`" in explain_no_match(parse_pattern("pg_catalog.pg_x", TABLE), found)
 
 

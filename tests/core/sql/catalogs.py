@@ -25,8 +25,10 @@ def whole_catalog() -> Catalog:
     tables = dict(catalog("shop").tables)
     for name, columns in _SYSTEM.items():
         tables[TableRef("pg_catalog", name)] = _table("pg_catalog", name, columns, RelationKind.TABLE)
-    tables[TableRef("public", "v_cust")] = _table("public", "v_cust", "id name code", RelationKind.VIEW)
-    tables[TableRef("public", "m_cust")] = _table("public", "m_cust", "id ssn", RelationKind.MATERIALIZED_VIEW)
+    view = _table("public", "v_cust", "id name code", RelationKind.VIEW)
+    tables[view.ref] = replace(view, definition=" SELECT id,\n    name,\n    ssn AS code\n   FROM public.customers;")
+    stored = _table("public", "m_cust", "id ssn", RelationKind.MATERIALIZED_VIEW)
+    tables[stored.ref] = replace(stored, definition=" SELECT id,\n    ssn\n   FROM public.customers;")
     return replace(catalog("shop"), tables=tables)
 
 
