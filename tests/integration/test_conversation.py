@@ -78,7 +78,7 @@ def test_several_statements_in_one_query(proxy: Proxy) -> None:
         ("SELECT pg_read_file('/etc/passwd')", "42501"),
         ("DELETE FROM orders", "42501"),
         ("CREATE TABLE mine (id int)", "42501"),
-        ("COPY customers TO STDOUT", "42501"),
+        ("COPY customers FROM STDIN", "42501"),
         ("SELECT lower(email) FROM customers", "42501"),
         ("SELECT id FROM customers ORDER BY email", "42501"),
         ("SELECT count(DISTINCT phone) FROM customers", "42501"),
