@@ -40,7 +40,8 @@ class RelationKind(StrEnum):
 class Column:
     """``type_oid`` of a domain is its base type's, 0 when unknown; ``type_name`` is what ``format_type`` says, e.g.
     ``text``. ``sources``: the columns of the same table that a generated column is computed from. ``masked``: a column
-    of a view that has a mask of its own, other than what it is made of."""
+    of a view that has a mask of its own, other than what it is made of. ``has_default``: not named in an INSERT, it
+    need not be NULL."""
 
     name: str
     type_oid: Oid = UNKNOWN_OID
@@ -51,6 +52,26 @@ class Column:
     hidden: bool = False
     sources: tuple[str, ...] = ()
     masked: bool = False
+    has_default: bool = False
+
+
+class ConstraintKind(StrEnum):
+    """What a write to a table is checked against."""
+
+    ROW = "row"  # the row itself: CHECK, expressions of indexes and generated columns, the key of partitions
+    UNIQUE = "unique"  # other rows of the table: unique and exclusion constraints, unique indexes
+    REFERENCES = "references"  # rows of another table, to which these columns refer
+    REFERENCED = "referenced"  # rows of another table that refer to these columns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraint:
+    """``columns`` of the table; ``others``: those of the other table. ``nulls``: with a NULL in it, it holds."""
+
+    kind: ConstraintKind
+    columns: frozenset[str]
+    others: frozenset[ColumnRef] = frozenset()
+    nulls: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +81,7 @@ class Table:
     ``filter`` is a predicate over its columns: the rows that may be seen at all. It is set for system relations only.
     ``primary_key``: its columns, if there is one that is never deferred; other columns depend on them in GROUP BY.
     ``definition``: the query of a view. ``barrier``: a view behind which predicates must stay (security_barrier).
+    ``has_triggers``: of the owner's making, not those of foreign keys.
     """
 
     ref: TableRef
@@ -70,6 +92,9 @@ class Table:
     hidden: bool = False
     filter: str = ""
     primary_key: tuple[str, ...] = ()
+    has_rules: bool = False
+    has_triggers: bool = False
+    constraints: tuple[Constraint, ...] = ()
     definition: str = field(default="", repr=False)
     barrier: bool = False
 

@@ -7,13 +7,13 @@ from typing import assert_never
 from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import ColumnRef, Generation
 from maskproxy.core.catalog import SearchPath
-from maskproxy.core.policy.decide import decide
-from maskproxy.core.policy.decision import ColumnMask, Deny, Permit
+from maskproxy.core.policy.decide_writes import decide_statement
+from maskproxy.core.policy.decision import ColumnMask, Deny, MaskedValue, Permit
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql import carry
 from maskproxy.core.sql.analysis import Statement, check_splices, interpret, read
 from maskproxy.core.sql.copy_table import without_table_copies
-from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, Splice, StatementKind
+from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, Splice, StatementKind, Verb
 from maskproxy.core.sql.substitute import apply_splices
 
 
@@ -33,6 +33,7 @@ class StatementPlan:
     ``governed``: by output column the masks that govern what it shows, whether the row's values are masked or the
     server evaluates them masked. ``evaluated``: masks of the columns of which the statement sees masked values only.
     ``masks``: those of columns that are shown or used. ``shown``: columns of which some output shows something masked.
+    ``written``: values for masked columns, to be looked at before it runs.
     ``session``: what it changes in the session; a SELECT of set_config has both.
     ``carried``: the query of the cursor or prepared statement that it makes; that one's rows are masked as a bare
     query's are. EXPLAIN and COPY have neither: what they send back is not rows, so nothing of it is ours to mask.
@@ -45,8 +46,16 @@ class StatementPlan:
     masks: frozenset[ColumnMask] = frozenset()
     shown: frozenset[ColumnRef] = frozenset()
     disclosed: Mapping[ColumnRef, int] = field(default_factory=dict)
+    written: tuple[MaskedValue, ...] = ()
     session: SessionCommand | None = None
     carried: "StatementPlan | None" = None
+
+    @property
+    def returns_rows(self) -> bool:
+        """Rows that analysis has looked at. A write without RETURNING has none."""
+        if self.outputs is None or self.analysis is None:
+            return False
+        return self.analysis.kind is StatementKind.SELECT or bool(self.outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -101,7 +110,7 @@ def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Dec
     copies_masked = analysis.kind is StatementKind.COPY_OUT and any(
         _governing(each, scope) for each in analysis.outputs
     )
-    match decide(analysis, scope, evaluate=copies_masked):
+    match decide_statement(analysis, scope, evaluate=copies_masked):
         case Deny(error):
             raise error
         case Permit() as permit:
@@ -125,6 +134,26 @@ _READS = frozenset(
 )
 
 
+def _only_reads(analysis: Analysis) -> bool:
+    return analysis.kind in _READS and not analysis.writes and not analysis.locks
+
+
+def _touches_masked(analysis: Analysis, scope: Scope) -> bool:
+    """Whether what the server says of it could speak of masked or hidden values. Of writes it says more: triggers run,
+    at COMMIT too, and other tables and columns are named by what they are checked against."""
+    if analysis.session is not None and analysis.session.verb is Verb.COMMIT:
+        return bool(scope.rights.tables)
+    if any(scope.masks_table(table) for table in analysis.tables):
+        return True
+    written = (scope.catalog.tables[write.table] for write in analysis.writes)
+    return any(
+        table.has_triggers
+        or table.is_partly_visible
+        or any(scope.hides(column.table_ref) for constraint in table.constraints for column in constraint.others)
+        for table in written
+    )
+
+
 def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp) -> Plan:
     """The plan of statements that are all permitted."""
     analyses = [analysis for analysis, _ in decided]
@@ -133,8 +162,8 @@ def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp)
         sql=apply_splices(text, (splice for analysis in analyses for splice in _splices(text, analysis, scope))),
         statements=tuple(_statement(analysis, permit, scope) for analysis, permit in decided),
         stamp=stamp,
-        reads_only=all(analysis.kind in _READS for analysis in analyses),
-        touches_masked=any(scope.masks_table(table) for analysis in analyses for table in analysis.tables),
+        reads_only=all(_only_reads(analysis) for analysis in analyses),
+        touches_masked=any(_touches_masked(analysis, scope) for analysis in analyses),
     )
 
 
@@ -152,6 +181,7 @@ def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPla
         masks=shown | {evaluated[use.column] for use in analysis.uses if use.column in evaluated},
         shown=frozenset(mask.column for mask in shown),
         disclosed=permit.disclosed,
+        written=permit.written,
         session=analysis.session,
     )
     match analysis.kind:

@@ -67,11 +67,11 @@ def unpack_result(data: bytes, policy: Policy) -> Plan | StatementError:
 
 
 def _without_uses(statement: StatementPlan) -> StatementPlan:
-    """Uses have been decided upon; there may be thousands."""
+    """Uses and writes have been decided upon; there may be thousands."""
     if statement.analysis is None:
         return statement
     carried = None if statement.carried is None else _without_uses(statement.carried)
-    return replace(statement, analysis=replace(statement.analysis, uses=()), carried=carried)
+    return replace(statement, analysis=replace(statement.analysis, uses=(), writes=()), carried=carried)
 
 
 class _PolicyPickler(pickle.Pickler):

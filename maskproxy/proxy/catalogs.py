@@ -5,12 +5,14 @@ neither a client's settings nor objects of the database can change what they mea
 nobody may see, because names must resolve as the server resolves them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import asyncpg
 
 from maskproxy.base.refs import Generation, Oid, TableRef
 from maskproxy.core.catalog import SYSTEM_RELATIONS, Catalog, Column, RelationKind, Table
+from maskproxy.proxy.constraints import load_constraints
 
 _NOT_SYSTEM: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 
@@ -19,7 +21,9 @@ SELECT c.oid, n.nspname, c.relname, c.relkind::text AS relkind,
        CASE WHEN c.relkind IN ('v', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
             THEN pg_catalog.pg_get_viewdef(c.oid) ELSE '' END AS definition,
        coalesce(c.reloptions::text[] && ARRAY['security_barrier=true', 'security_barrier=on', 'security_barrier=1'],
-                false) AS barrier
+                false) AS barrier,
+       c.relhasrules AND c.relkind IN ('r', 'p') AS has_rules,
+       EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) AS has_triggers
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)'
 """
@@ -55,10 +59,12 @@ SELECT a.attrelid, a.attname, a.attnum, a.attnotnull,
        coalesce(b.type, a.atttypid) AS type_oid,
        coalesce(b.typmod, a.atttypmod) AS typmod,
        pg_catalog.format_type(coalesce(b.type, a.atttypid), NULL) AS type_name,
-       coalesce(g.sources, g.others, '{{}}') AS sources
+       coalesce(g.sources, g.others, '{{}}') AS sources,
+       a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL AS has_default
 FROM pg_catalog.pg_attribute AS a
 JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN bottom AS b ON b.domain = a.atttypid
 LEFT JOIN generated AS g ON g.attrelid = a.attrelid AND g.attnum = a.attnum
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -110,9 +116,13 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
         columns = await connection.fetch(_COLUMNS, [str(ref) for ref in SYSTEM_RELATIONS])
         children = await connection.fetch(_CHILDREN)
         keys = {row["conrelid"]: tuple(row["columns"]) for row in await connection.fetch(_KEYS)}
+        tables = _tables(relations, columns, children, keys)
+        oids = {int(table.oid): ref for ref, table in tables.items()}
+        own = {oid: list(tables[ref].columns) for oid, ref in oids.items()}
+        constraints = await load_constraints(connection, oids, own)
         return Catalog(
             generation=generation,
-            tables=_tables(relations, columns, children, keys),
+            tables={ref: replace(table, constraints=constraints.get(table.oid, ())) for ref, table in tables.items()},
             functions=await _names(connection, _FUNCTIONS),
             operators=await _names(connection, _OPERATORS),
             types=await _names(connection, _TYPES),
@@ -148,6 +158,8 @@ def _tables(
             primary_key=keys.get(row["oid"], ()),
             definition=row["definition"],
             barrier=row["barrier"],
+            has_rules=row["has_rules"],
+            has_triggers=row["has_triggers"],
         )
         for row in relations
     }
@@ -162,4 +174,5 @@ def _column(row: asyncpg.Record) -> Column:
         attnum=row["attnum"],
         not_null=row["attnotnull"],
         sources=tuple(row["sources"]),
+        has_default=row["has_default"],
     )

@@ -20,12 +20,18 @@ from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent
 from maskproxy.session.follow import follow, out_of_date
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.state import SessionState
-from maskproxy.session.statements import PreparedStatement
+from maskproxy.session.statements import Portal
+from maskproxy.session.writeback import literal_refusal, parameter_refusal
 from maskproxy.wire.postgres import messages as m
 
 _HEADER = 5
 
 AUDIT_HINT = "The audit log cannot be written right now; try again, and tell the operator of maskproxy."
+
+
+def _with_literals(result: Plan | StatementError) -> Plan | StatementError:
+    """A plan whose literals may be written, or the refusal."""
+    return result if isinstance(result, StatementError) else literal_refusal(result) or result
 
 
 class Gate:
@@ -49,7 +55,7 @@ class Gate:
         if isinstance(result, Plan) and result.stamp != self._state.policy.stamp:
             self.with_plan(result.text, then)  # rules or catalog were replaced while it was made
         else:
-            then(result)
+            then(_with_literals(result))
 
     def recorded(self, number: int, *, durable: bool) -> bool:
         """True when this number's message was waiting here."""
@@ -76,7 +82,7 @@ class Gate:
         policy = self._state.policy
         plan = policy.cached(text)
         if plan is not None:
-            then(plan)
+            then(_with_literals(plan))
         elif policy.scope.unrestricted:
             then(policy.decide(text))
         elif len(text) > limits.MAX_STATEMENT:
@@ -85,10 +91,20 @@ class Gate:
             self._then = then
             self._state.actions.append(Analyse(text))
 
-    def with_fresh(self, statement: PreparedStatement, then: Callable[[], None]) -> None:
-        """Run ``then`` once the plan is one of today's rules and catalog; refuse when there is no such plan."""
+    def with_fresh(self, bound: Portal, then: Callable[[], None]) -> None:
+        """Run ``then`` once the plan is one of today's rules and catalog, and the parameters are found to be what may
+        be written under it; refuse when there is no such plan."""
+        statement = bound.statement
+
+        def checked() -> None:
+            error = parameter_refusal(statement.plan, bound.parameters, bound.parameter_formats, statement.types)
+            if error is None:
+                then()
+            else:
+                self.refuse(error, extended=True, text=statement.plan.text)
+
         if statement.plan.stamp == self._state.policy.stamp:
-            then()
+            checked()
             return
         if statement.made_in_sql:
             self.refuse(out_of_date(), extended=True)
@@ -104,7 +120,7 @@ class Gate:
                 self.refuse(UnsupportedFeature("cached plan must not change result type"), extended=True)
             else:
                 statement.replan(result)
-                then()
+                checked()
 
         self.with_plan(statement.plan.text, replanned)
 

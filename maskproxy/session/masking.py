@@ -24,12 +24,13 @@ def row_mask(mask: ColumnMask, format_code: int) -> RowMask:
 
 
 def row_masks(outputs: Sequence[ColumnMask | None], formats: tuple[int, ...]) -> RowMasks | None:
-    """One function per output column, or None when nothing is masked.
+    """One function per output column, or None when nothing is masked. Without outputs a row can only be empty, which
+    masking it by no functions proves.
 
     ``formats`` are result format codes as in Bind: none means text for all, one stands for all columns. Any other
     number is an error which the server reports before it sends a row; columns without a code are nulled.
     """
-    if not any(outputs):
+    if outputs and not any(outputs):
         return None
     if len(formats) <= 1:
         formats = (formats[0] if formats else 0,) * len(outputs)

@@ -141,7 +141,7 @@ class Requests:
             elif len(state.statements) >= limits.MAX_STATEMENTS_PER_SESSION:
                 self.gate.refuse(LimitExceeded("too many prepared statements"), extended=True, text=message.sql)
             else:
-                statement = PreparedStatement(result)
+                statement = PreparedStatement(result, message.param_types)
                 request = Request(Kind.PARSE, plan=result, statement=statement)
                 request.will(state.statements.set(message.name, statement))
                 rewritten = m.Parse(message.name, result.sql, message.param_types)
@@ -163,18 +163,19 @@ class Requests:
             self.gate.refuse(LimitExceeded("too many portals"), extended=True)
             return
 
+        portal = Portal(statement, message.result_formats, message.params, message.param_formats)
+
         def fresh() -> None:
             try:
-                target = source_of(state, statement.plan.statements[0]) if statement.plan.statements else None
+                portal.target = source_of(state, statement.plan.statements[0]) if statement.plan.statements else None
             except StatementError as error:
                 self.gate.refuse(error, extended=True, text=statement.plan.text)
                 return
-            portal = Portal(statement, message.result_formats, message.params, target=target)
             request = Request(Kind.BIND, plan=statement.plan, portal=portal)
             request.will(state.portals.set(message.portal, portal))
             self.gate.send(request, frame)
 
-        self.gate.with_fresh(statement, fresh)
+        self.gate.with_fresh(portal, fresh)
 
     def _unseen_statement(self) -> PreparedStatement | None:
         """Under an unrestricted scope a statement may have been prepared in SQL, which we do not follow."""
@@ -222,7 +223,7 @@ class Requests:
             request.masks = portal.statement.masks(portal.formats)
             self.gate.record_and_send(request, frame, portal.parameters)
 
-        self.gate.with_fresh(portal.statement, fresh)
+        self.gate.with_fresh(portal, fresh)
 
     def _on_close(self, payload: bytes, frame: bytes) -> None:
         if self._state.skipping:

@@ -19,11 +19,13 @@ from maskproxy.session.masking import RowMasks, row_masks
 
 @dataclass(slots=True, eq=False)
 class PreparedStatement:
-    """``described``: the server's own description of its result was seen and agreed with the plan.
+    """``described``: the server's own description of its result was seen and agreed with the plan. ``types``: of its
+    parameters, as far as Parse declared them.
 
     ``made_in_sql``: by DECLARE or PREPARE; its plan cannot be made anew, since its text is a part of another."""
 
     plan: Plan
+    types: tuple[int, ...] = ()
     described: bool = False
     void: bool = False
     made_in_sql: bool = False
@@ -38,7 +40,7 @@ class PreparedStatement:
     @property
     def has_result(self) -> bool:
         """It returns rows that analysis has looked at."""
-        return bool(self.plan.statements) and self.plan.statements[0].outputs is not None
+        return bool(self.plan.statements) and self.plan.statements[0].returns_rows
 
     @property
     def reads_rows(self) -> bool:
@@ -63,6 +65,7 @@ class Portal:
     statement: PreparedStatement
     formats: tuple[int, ...]
     parameters: tuple[bytes | None, ...] = field(repr=False)
+    parameter_formats: tuple[int, ...] = ()
     void: bool = False
     target: "Source | None" = None
     described: bool = False

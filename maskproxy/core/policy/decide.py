@@ -27,7 +27,7 @@ from maskproxy.core.policy.decision import ColumnMask, Decision, Deny, Permit
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Scope
 from maskproxy.core.sql.statement import Analysis, Output, StatementKind, Use, UseKind
 
-_WHERE_USED = {
+WHERE_USED = {
     UseKind.FILTER: "a condition (WHERE, HAVING, FILTER, LIMIT)",
     UseKind.JOIN: "a join condition",
     UseKind.GROUP: "GROUP BY",
@@ -40,6 +40,8 @@ _WHERE_USED = {
     UseKind.FUNCTION: "a table function",
     UseKind.SET_OPERATION: "UNION, INTERSECT, EXCEPT or VALUES",
     UseKind.SAMPLE: "TABLESAMPLE, which draws rows by where they are stored",
+    UseKind.CONFLICT: "a key of ON CONFLICT",
+    UseKind.WRITE: "a written value",
 }
 _MAX_SUGGESTED = 5  # clear columns named in a hint
 
@@ -105,9 +107,9 @@ def _refusals(found: _Found, *, evaluate: bool) -> Iterator[ColumnRefused]:
     scope = found.scope
     for use in found.analysis.uses:
         if use.column in scope.denied or (use.column in scope.masks and _refuses(use, scope)):
-            yield refuse_column(use.column, scope, f"used in {_WHERE_USED[use.kind]}", _at(use.position))
+            yield refuse_column(use.column, scope, f"used in {WHERE_USED[use.kind]}", _at(use.position))
         elif found.analysis.kind is StatementKind.EXPLAIN and use.column in scope.masks and _shapes_plan(use, scope):
-            where = f"used in {_WHERE_USED[use.kind]}, where the plan depends on how many distinct values it has"
+            where = f"used in {WHERE_USED[use.kind]}, where the plan depends on how many distinct values it has"
             yield refuse_column(use.column, scope, where, _at(use.position))
     for output in found.analysis.outputs:
         if output.direct is not None and output.direct in scope.denied:

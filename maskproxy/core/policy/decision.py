@@ -8,6 +8,7 @@ from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.secret import Secret
 from maskproxy.base.types import PgType
 from maskproxy.core.masks.definition import MaskFunction, SqlForm
+from maskproxy.core.sql.statement import Written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +31,27 @@ class ColumnMask:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedValue:
+    """A literal or parameter that is written to a masked column. ``replaces``: to rows that exist."""
+
+    mask: ColumnMask
+    value: Written
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Permit:
     """``outputs[i]`` is the mask for the values of output column i, or None when they are released as they come.
 
     ``evaluated``: columns whose masks must be computed by the server, in place of the columns (masked evaluation); none
     when masking the rows is enough. ``disclosed``: with how many values each masked column is compared for equality.
+    ``written``: values for masked columns that must be looked at before the statement runs.
     """
 
     outputs: tuple[ColumnMask | None, ...]
     evaluated: frozenset[ColumnRef] = frozenset()
     disclosed: Mapping[ColumnRef, int] = field(default_factory=dict)
+    written: tuple[MaskedValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,11 @@ class ScopeModel(Strict):
     unrestricted: Annotated[bool, Field(strict=True)] = Field(
         default=False, description="any statement, everything clear, byte for byte; still recorded"
     )
-    insert: tuple[str, ...] = ()
-    update: tuple[str, ...] = ()
+    insert: tuple[str, ...] = Field(
+        default=(), description="tables or columns that new rows may be put into: schema.table, schema.table.column"
+    )
+    update: tuple[str, ...] = Field(default=(), description="tables or columns whose values may be changed")
+    delete: tuple[str, ...] = Field(default=(), description="tables whose rows may be removed: schema.table")
 
     @model_validator(mode="after")
     def _unrestricted_stands_alone(self) -> "ScopeModel":

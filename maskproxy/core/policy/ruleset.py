@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from functools import reduce
+from operator import or_
 
 from maskproxy.base.errors import Problem, Refused
 from maskproxy.base.limits import MAX_SESSION_KEYS
@@ -24,6 +26,7 @@ from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
 from maskproxy.base.secret import Secret
 from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.rights import NO_RIGHTS, Rights
 from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
 
@@ -66,7 +69,8 @@ class Scope:
 
     ``unrestricted``: every statement runs as it is, nothing is masked; the other fields do not matter then.
     ``uses``: columns with a mask that may be used otherwise than on masked values. ``expressions``: the SQL
-    of each masked column for masked evaluation.
+    of each masked column for masked evaluation. ``rights``: what it may write. ``labelled_elsewhere``: columns with a
+    label in tables that are not selected.
     """
 
     name: str
@@ -79,9 +83,16 @@ class Scope:
     expressions: Mapping[ColumnRef, str] = field(default_factory=dict)
     settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False)
     """What a session of the scope must have so that masks can be evaluated in SQL. Clients cannot read or set it."""
+    rights: Rights = NO_RIGHTS
+    labelled_elsewhere: frozenset[ColumnRef] = frozenset()
 
     def use_of(self, column: ColumnRef) -> ColumnUse:
         return self.uses.get(column, ColumnUse.MASKED)
+
+    def hides(self, table: TableRef) -> bool:
+        """Whether the table, or a column of it, does not exist here."""
+        found = self.catalog.tables.get(table)
+        return found is None or found.hidden or any(column.hidden for column in found.columns)
 
     def masks_table(self, table: TableRef) -> bool:
         return any(column.table_ref == table for column in self.masks)
@@ -112,12 +123,13 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one scope says: the tables it selects, on which terms, and the columns it denies."""
+    """What one scope says: the tables it selects, on which terms, the columns it denies, and what it may write."""
 
     tables: Mapping[TableRef, Terms]
     denied: Mapping[ColumnRef, Denial]
     unrestricted: bool
     location: Location
+    rights: Rights = NO_RIGHTS
 
 
 def unite(sights: Iterable[Sight]) -> Sight:
@@ -131,7 +143,8 @@ def unite(sights: Iterable[Sight]) -> Sight:
             tables[table] = tables.get(table, terms) & terms
         for column, denial in sight.denied.items():
             denied.setdefault(column, denial)
-    return Sight(tables, denied, all(sight.unrestricted for sight in sights), restricted[0].location)
+    rights = reduce(or_, (sight.rights for sight in restricted))
+    return Sight(tables, denied, all(sight.unrestricted for sight in sights), restricted[0].location, rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,7 +199,19 @@ def see(
     visible = visible.with_masks(ref for ref in masks if ref.table_ref in views)
     masks, settings = _with_settings(masks)
     expressions = {ref: _expression(mask, catalog) for ref, mask in masks.items()}
-    return Scope(name, sight.unrestricted, visible, masks, denied, sight.location, uses, expressions, settings)
+    return Scope(
+        name,
+        sight.unrestricted,
+        visible,
+        masks,
+        denied,
+        sight.location,
+        uses,
+        expressions,
+        settings,
+        rights=sight.rights,
+        labelled_elsewhere=frozenset(column for column in labels if column.table_ref not in sight.tables),
+    )
 
 
 def _expression(mask: ColumnMask, catalog: Catalog) -> str:

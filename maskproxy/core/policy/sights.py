@@ -10,6 +10,7 @@ from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.labelling import known_labels
 from maskproxy.core.policy.patterns import Pattern, explain_no_match, match_columns, match_tables, parse_pattern
 from maskproxy.core.policy.problems import Problems
+from maskproxy.core.policy.rights import Granted, check_granted, read_granted, rights_of
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Sight, Terms, strictest_use
 from maskproxy.core.yaml import did_you_mean
 
@@ -55,6 +56,7 @@ class _Own:
     tables: frozenset[TableRef]
     terms: Terms
     denied: Mapping[ColumnRef, Denial]
+    granted: tuple[Granted, ...] = ()
 
 
 class _Reader:
@@ -75,7 +77,8 @@ class _Reader:
         tables = frozenset(self._selected(scope))
         if not (tables or model.select or model.include or model.unrestricted):
             self._problems.warn(scope.locate(), f"scope `{scope.name}` selects nothing")
-        return _Own(tables, Terms(frozenset(model.clear), model.use), dict(self._denied(scope)))
+        terms = Terms(frozenset(model.clear), model.use)
+        return _Own(tables, terms, dict(self._denied(scope)), tuple(self._granted(scope)))
 
     def _check_label(self, label: str, location: Location) -> None:
         if label not in self._labels:
@@ -100,6 +103,13 @@ class _Reader:
                     for carrier in self._carriers.all(column):
                         yield carrier, denial
 
+    def _granted(self, scope: _Written) -> Iterator[Granted]:
+        model = scope.model
+        lists = {"insert": model.insert, "update": model.update, "delete": model.delete}
+        for each in read_granted(lists, scope.locate, self._pattern, self._catalog):
+            self._report(each.pattern, each.location, [*each.columns, *each.tables])
+            yield each
+
     def _pattern(self, text: str, location: Location, *shapes: str) -> Pattern | None:
         try:
             return parse_pattern(text, *shapes)
@@ -115,7 +125,7 @@ class _Reader:
 
 def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
     """Keys of the format whose effect does not exist yet."""
-    for key in ("rows", "limits", "insert", "update"):
+    for key in ("rows", "limits"):
         if getattr(scope.model, key):
             yield scope.locate(key), f"`{key}` is not enforced yet: remove it"
 
@@ -133,7 +143,9 @@ def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str,
     for each in sorted(reached):
         for column, denial in own[each].denied.items():
             denied.setdefault(column, denial)
-    return Sight(dict.fromkeys(tables, Terms(clear, uses)), denied, scope.model.unrestricted, scope.locate())
+    check_granted(own[name].granted, tables, denied, problems)
+    rights = rights_of(granted for each in reached for granted in own[each].granted).within(tables)
+    return Sight(dict.fromkeys(tables, Terms(clear, uses)), denied, scope.model.unrestricted, scope.locate(), rights)
 
 
 def _reach(name: str, written: Mapping[str, _Written], problems: Problems) -> frozenset[str]:

@@ -18,20 +18,21 @@ from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.catalog import Catalog, SearchPath
 from maskproxy.core.sql import carry, classify, substitute
-from maskproxy.core.sql.facts import check_agreement, query_facts
+from maskproxy.core.sql.facts import check_agreement, statement_facts
 from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.findings import Output as Found
 from maskproxy.core.sql.flows import Queries
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.lex import lex
 from maskproxy.core.sql.mentions import Mentions
-from maskproxy.core.sql.oracle import Message, Source, parse_statements
+from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
-from maskproxy.core.sql.parse import parse_query
+from maskproxy.core.sql.oracle_writes import read_statement
+from maskproxy.core.sql.parse_writes import parse_statement
 from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, StatementKind, Verb
 from maskproxy.core.sql.substitute import Evaluated
 from maskproxy.core.sql.tokens import Piece, split
-from maskproxy.core.sql.tree import Query
+from maskproxy.core.sql.tree_writes import Delete, Insert, StatementTree, Update
 
 _NOTHING: Final[Evaluated] = {}
 
@@ -60,17 +61,17 @@ _NODES: Final[Mapping[Verb, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """One statement of a text, not yet compared with a catalog: either a session command or a query, alone or in a
-    carrier."""
+    """One statement of a text, not yet compared with a catalog: either a session command or a tree, which may be a
+    query in a carrier."""
 
     source: Source
     piece: Piece
     command: SessionCommand | None
-    query: Query | None
+    tree: StatementTree | None
     carrier: Carrier | None = None
 
     @property
-    def query_piece(self) -> Piece:
+    def tree_piece(self) -> Piece:
         return self.piece if self.carrier is None else carry.query_piece(self.piece, self.carrier)
 
 
@@ -97,15 +98,15 @@ def interpret(
 ) -> Analysis:
     """What a statement reads. Tables with ``evaluated`` columns are substituted: that is the second time it is
     interpreted, so the parsers have agreed already. Raises the StatementError that refuses it."""
-    piece, query = statement.piece, statement.query
-    if query is None:
+    piece, tree = statement.piece, statement.tree
+    if tree is None:
         return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=statement.command)
     with _refusing():
-        findings = Findings(catalog, search_path, AllowList(catalog), Mentions(query), evaluated)
-        outputs = Queries(findings).statement(query)
+        findings = Findings(catalog, search_path, AllowList(catalog), Mentions(tree), evaluated)
+        outputs = Queries(findings).statement(tree)
         if not evaluated:
-            _check_agreement(statement, query)
-        found = _query(statement.query_piece, statement.source, query, outputs, findings)
+            _check_agreement(statement, tree)
+        found = _analysis(statement.tree_piece, statement.source, tree, outputs, findings)
     if statement.carrier is None:
         return found
     if found.session is not None:
@@ -150,32 +151,40 @@ def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
             continue
         command = classify.session_command(piece, search_path)
         if command is None:
-            yield Statement(source, piece, None, _read_query(piece, source, node, message))
+            yield Statement(source, piece, None, read_statement(source, node, message))
         elif node != _NODES[command.verb] or not classify.same_name(command, message):
             raise Refused("this statement is read differently by two parsers", position=piece.start + 1)
         else:
             yield Statement(source, piece, command, None)
 
 
-def _read_query(piece: Piece, source: Source, node: str, message: Message) -> Query:
-    if node != "select_stmt":
-        raise Refused("this statement is not supported under a masking scope", position=piece.start + 1)
-    return read_query(source, message)
+def _check_agreement(statement: Statement, tree: StatementTree) -> None:
+    piece, text = statement.tree_piece, statement.source.text
+    check_agreement(statement_facts(tree), parse_statement(text[piece.start : piece.end], piece.tokens))
 
 
-def _check_agreement(statement: Statement, query: Query) -> None:
-    piece, text = statement.query_piece, statement.source.text
-    check_agreement(query_facts(query), parse_query(text[piece.start : piece.end], piece.tokens))
+def _kind(tree: StatementTree) -> StatementKind:
+    match tree:
+        case Insert():
+            return StatementKind.INSERT
+        case Update():
+            return StatementKind.UPDATE
+        case Delete():
+            return StatementKind.DELETE
+        case _:
+            return StatementKind.SELECT
 
 
-def _query(piece: Piece, source: Source, query: Query, outputs: tuple[Found, ...], findings: Findings) -> Analysis:
+def _analysis(
+    piece: Piece, source: Source, tree: StatementTree, outputs: tuple[Found, ...], findings: Findings
+) -> Analysis:
     _check_splices(len(findings.edits))
     splices = substitute.make_splices(findings.edits, piece.tokens)
     if splices:
         edited = substitute.apply_splices(source.text[: piece.end], splices)[piece.start :]
-        substitute.check_edited(query, edited, findings.edits)
+        substitute.check_edited(tree, edited, findings.edits)
     return Analysis(
-        kind=StatementKind.SELECT,
+        kind=_kind(tree),
         start=piece.start,
         end=piece.end,
         outputs=tuple(
@@ -183,6 +192,8 @@ def _query(piece: Piece, source: Source, query: Query, outputs: tuple[Found, ...
         ),
         uses=tuple(dict.fromkeys(findings.uses)),
         tables=frozenset(findings.tables),
+        writes=tuple(findings.writes),
+        locks=frozenset(findings.locks),
         functions=frozenset(findings.functions),
         parameters=findings.parameters,
         session=findings.session,

@@ -13,7 +13,7 @@ from maskproxy.core.sql.oracle import Message
 from maskproxy.core.sql.statement import SessionCommand, Verb
 from maskproxy.core.sql.tokens import Piece, TokenCursor
 
-QUERY_ROOTS: Final = frozenset({"select", "values", "table", "with", "("})
+QUERY_ROOTS: Final = frozenset({"select", "values", "table", "with", "(", "insert", "update", "delete"})
 
 
 def session_command(piece: Piece, search_path: tuple[str, ...]) -> SessionCommand | None:
@@ -24,7 +24,7 @@ def session_command(piece: Piece, search_path: tuple[str, ...]) -> SessionComman
     if reader is None:
         raise Refused(
             f"{piece.root.upper() or 'this statement'} is not allowed under a masking scope",
-            hint="Statements that read (SELECT, VALUES, TABLE, WITH) and transaction control are allowed.",
+            hint="SELECT, VALUES, TABLE, WITH, INSERT, UPDATE, DELETE and transaction control are understood.",
             position=piece.start + 1,
         )
     cursor = TokenCursor(piece, search_path)

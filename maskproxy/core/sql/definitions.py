@@ -11,7 +11,7 @@ from maskproxy.core.sql.facts import check_agreement, query_facts
 from maskproxy.core.sql.lex import Token, lex
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
-from maskproxy.core.sql.parse import parse_query
+from maskproxy.core.sql.parse_writes import parse_statement
 from maskproxy.core.sql.tree import Query
 
 SEARCH_PATH: Final[SearchPath] = ("pg_catalog",)
@@ -36,5 +36,5 @@ def read_definition(text: str) -> Definition:
     if len(statements) != 1 or statements[0][1] != "select_stmt":
         raise Refused("the definition of the view is not one query")
     query = read_query(source, statements[0][2])
-    check_agreement(query_facts(query), parse_query(text, tokens))
+    check_agreement(query_facts(query), parse_statement(text, tokens))
     return Definition(text, tokens, query)

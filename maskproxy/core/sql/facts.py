@@ -16,6 +16,7 @@ from maskproxy.core.sql.tree import (
     Cast,
     Column,
     Constant,
+    Default,
     DerivedItem,
     Expression,
     FromItem,
@@ -35,6 +36,7 @@ from maskproxy.core.sql.tree import (
     Values,
     Window,
 )
+from maskproxy.core.sql.tree_writes import Assignment, Conflict, Delete, Insert, StatementTree, Update, WriteTree
 
 Reference = tuple[str, ...]
 T = TypeVar("T")
@@ -82,7 +84,7 @@ class QueryFacts:
     """``items``: (alias, slot) in order; for VALUES one slot a row."""
 
     kind: str
-    with_queries: "tuple[tuple[str, Reference, QueryFacts], ...]" = ()
+    with_queries: "WithFacts" = ()
     items: tuple[tuple[str | None, Slot], ...] = ()
     distinct: bool = False
     distinct_on: Slot = Slot()
@@ -95,12 +97,34 @@ class QueryFacts:
     order_by: Slot = Slot()
     limit: Slot = Slot()
     branches: "tuple[QueryFacts, ...]" = ()
+    locks: tuple[tuple[str, Reference, str], ...] = ()
 
 
-def check_agreement(server: QueryFacts, other: QueryFacts) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteFacts:
+    """``assignments``: (columns, slot of the value) in order; those of ON CONFLICT too."""
+
+    kind: str
+    with_queries: "WithFacts" = ()
+    target: RelationFacts
+    columns: Reference = ()
+    source: QueryFacts | None = None
+    conflict: "tuple[Slot, Slot, str | None] | None" = None
+    assignments: tuple[tuple[Reference, Slot], ...] = ()
+    relations: tuple[RelationFacts, ...] = ()
+    joins: tuple[JoinFacts, ...] = ()
+    where: Slot = Slot()
+    returning: tuple[tuple[str | None, Slot], ...] = ()
+
+
+StatementFacts = QueryFacts | WriteFacts
+WithFacts = tuple[tuple[str, Reference, StatementFacts], ...]
+
+
+def check_agreement(server: StatementFacts, other: StatementFacts) -> None:
     """Raises Refused, naming the clause, if two parsers read it differently."""
-    for each in fields(QueryFacts):
-        if getattr(server, each.name) != getattr(other, each.name):
+    for each in fields(server):
+        if type(server) is not type(other) or getattr(server, each.name) != getattr(other, each.name):
             clause = each.name.replace("_", " ")
             raise Refused(
                 f"this statement is read differently by two parsers ({clause})",
@@ -108,10 +132,59 @@ def check_agreement(server: QueryFacts, other: QueryFacts) -> None:
             )
 
 
-def query_facts(query: Query) -> QueryFacts:
+def statement_facts(tree: StatementTree) -> StatementFacts:
     """The facts of our own tree."""
+    return _write_facts(tree) if isinstance(tree, WriteTree) else query_facts(tree)
+
+
+def _write_facts(tree: WriteTree) -> WriteFacts:
+    (target,) = (leaf for leaf in _leaves(tree.target) if isinstance(leaf, RelationFacts))
+    returning = tuple((item.name, _slot((item.expression,))) for item in tree.returning)
+    ctes = _with_facts(tree)
+    match tree:
+        case Insert():
+            return WriteFacts(
+                kind="insert",
+                with_queries=ctes,
+                target=target,
+                columns=tuple(name for name, _ in tree.columns or ()),
+                source=None if tree.source is None else query_facts(tree.source),
+                conflict=None if tree.conflict is None else _conflict(tree.conflict),
+                assignments=() if tree.conflict is None else _assignments(tree.conflict.assignments),
+                where=Slot() if tree.conflict is None else _optional(tree.conflict.update_where),
+                returning=returning,
+            )
+        case Update() | Delete():
+            leaves = [leaf for item in tree.from_items for leaf in _leaves(item)]
+            return WriteFacts(
+                kind="update" if isinstance(tree, Update) else "delete",
+                with_queries=ctes,
+                target=target,
+                assignments=_assignments(tree.assignments) if isinstance(tree, Update) else (),
+                relations=tuple(leaf for leaf in leaves if isinstance(leaf, RelationFacts)),
+                joins=sorted_joins(leaf for leaf in leaves if isinstance(leaf, JoinFacts)),
+                where=_optional(tree.where),
+                returning=returning,
+            )
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _conflict(conflict: Conflict) -> tuple[Slot, Slot, str | None]:
+    return _slot(conflict.keys), _optional(conflict.where), conflict.constraint
+
+
+def _assignments(assignments: Iterable[Assignment]) -> tuple[tuple[Reference, Slot], ...]:
+    return tuple((each.columns, _slot((each.value,))) for each in assignments)
+
+
+def _with_facts(tree: StatementTree) -> WithFacts:
+    return tuple((cte.name, cte.columns, statement_facts(cte.query)) for cte in tree.tail.ctes)
+
+
+def query_facts(query: Query) -> QueryFacts:
     tail = query.tail
-    ctes = tuple((cte.name, cte.columns, query_facts(cte.query)) for cte in tail.ctes)
+    ctes = _with_facts(query)
     order_by = _slot(_keys(tail.order_by))
     limit = _slot(each for each in (tail.limit, tail.offset) if each is not None)
     match query:
@@ -138,6 +211,7 @@ def query_facts(query: Query) -> QueryFacts:
                 windows=_slot(part for window in query.windows for part in _window(window)),
                 order_by=order_by,
                 limit=limit,
+                locks=tuple((lock.strength, lock.relations, lock.wait) for lock in query.locks),
             )
         case unreachable:
             assert_never(unreachable)
@@ -185,9 +259,9 @@ def _walk(expression: Expression) -> Iterator[Reference | QueryFacts]:
                 stack += _children(each)
 
 
-def _children(expression: RowField | Constant | Operation | Operator | Cast | Call) -> Iterator[Expression]:
+def _children(expression: RowField | Constant | Default | Operation | Operator | Cast | Call) -> Iterator[Expression]:
     match expression:
-        case Constant():
+        case Constant() | Default():
             return
         case RowField():
             yield expression.row

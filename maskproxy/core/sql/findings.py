@@ -10,7 +10,7 @@ from maskproxy.core.catalog import Catalog, RelationKind, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
-from maskproxy.core.sql.statement import SessionCommand, Use, UseKind
+from maskproxy.core.sql.statement import SessionCommand, Use, UseKind, Write
 from maskproxy.core.sql.substitute import Edits, Evaluated
 from maskproxy.core.sql.tree import TableItem
 
@@ -56,6 +56,8 @@ class Findings:
     functions: set[str] = field(default_factory=set)
     edits: Edits = field(default_factory=Edits)
     depth: int = 0  # of the views around
+    writes: list[Write] = field(default_factory=list)
+    locks: set[TableRef] = field(default_factory=set)
     relations: int = 0
     parameters: int = 0
     session: SessionCommand | None = None

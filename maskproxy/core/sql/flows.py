@@ -3,6 +3,7 @@
 Two flows are kept apart. *Value*: a base column can reach output i, as itself (``direct``) or computed. *Influence*:
 a column decides which rows there are, their order, their number or an error; each such place is a ``Use``."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -12,6 +13,7 @@ from maskproxy.core.sql.findings import Ctes, Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_from import Relations
 from maskproxy.core.sql.flows_views import Views
+from maskproxy.core.sql.flows_writes import Writes
 from maskproxy.core.sql.grouping import add_dependents
 from maskproxy.core.sql.resolve import Field, Flow, Scope, renamed
 from maskproxy.core.sql.statement import UseKind
@@ -32,6 +34,7 @@ from maskproxy.core.sql.tree import (
     Tail,
     Values,
 )
+from maskproxy.core.sql.tree_writes import StatementTree, WriteTree
 
 Fields = tuple[Field, ...]
 _OUTSIDE: Final = Place(None, {})
@@ -45,17 +48,21 @@ class Queries:
         self._expressions = Expressions(findings, self.query)
         views = Views(findings, lambda inside, query, place: Queries(inside).query(query, place))
         self._relations = Relations(findings, self._expressions, views, self.query)
+        self._writes = Writes(findings, self._expressions, self._relations, self.query, self._ctes, self._all_outputs)
         self._in_recursion = False
 
-    def statement(self, query: Query) -> tuple[Output, ...]:
-        outputs = self.query(query, _OUTSIDE)
+    def statement(self, tree: StatementTree) -> tuple[Output, ...]:
+        outputs = self._either(tree, _OUTSIDE)
         if self._findings.session is not None and not (
-            isinstance(query, Select)
-            and query == Select(tail=Tail(), items=query.items)
-            and any(map(_changes_session, query.items))
+            isinstance(tree, Select)
+            and tree == Select(tail=Tail(), items=tree.items)
+            and any(map(_changes_session, tree.items))
         ):
             raise Refused("set_config is allowed in a plain SELECT without other clauses only")
         return outputs
+
+    def _either(self, tree: StatementTree, place: Place) -> tuple[Output, ...]:
+        return self._writes.write(tree, place) if isinstance(tree, WriteTree) else self.query(tree, place)
 
     def query(self, query: Query, place: Place) -> tuple[Output, ...]:
         """The outputs of a query; ``place.scope`` is the level around it."""
@@ -80,9 +87,7 @@ class Queries:
         inside = self._with_windows(query, replace(place, scope=scope, windows={}))
         use = self._expressions.use
         use(query.where, inside, UseKind.FILTER)
-        outputs = tuple(output for item in query.items for output in self._outputs(item, inside))
-        if len(outputs) > limits.MAX_COLUMNS:
-            raise LimitExceeded(f"target lists can have at most {limits.MAX_COLUMNS} entries")
+        outputs = self._all_outputs(query.items, inside)
         for key in query.group_by:
             self._key(key, outputs, inside, UseKind.GROUP)
         add_dependents(query, scope, self._findings)
@@ -92,6 +97,14 @@ class Queries:
             self._key(sort_key.expression, outputs, inside, UseKind.ORDER)
         self._distinct(query, outputs, inside)
         self._limit(query.tail, place)
+        for lock in query.locks:
+            self._relations.lock(lock, query.from_items, place)
+        return outputs
+
+    def _all_outputs(self, items: Iterable[Item], place: Place) -> tuple[Output, ...]:
+        outputs = tuple(output for item in items for output in self._outputs(item, place))
+        if len(outputs) > limits.MAX_COLUMNS:
+            raise LimitExceeded(f"target lists can have at most {limits.MAX_COLUMNS} entries")
         return outputs
 
     def _with_windows(self, query: Select, place: Place) -> Place:
@@ -238,11 +251,15 @@ class Queries:
             ctes[cte.name] = self._cte(cte, replace(place, ctes=dict(ctes)), recursive=tail.recursive)
         return ctes
 
-    def _cte(self, cte: Cte, place: Place, *, recursive: bool) -> Fields:
+    def _cte(self, cte: Cte, place: Place, *, recursive: bool) -> Fields | None:
+        """None for a write without RETURNING, which has no columns to name."""
         self._findings.count_relation()
+        if isinstance(cte.query, WriteTree) and not cte.query.returning:
+            self._either(cte.query, place)
+            return None
         if recursive and isinstance(cte.query, SetOperation) and cte.query.operator is SetOperator.UNION:
             return self._fixpoint(cte, cte.query, place)
-        return _cte_fields(cte, self.query(cte.query, place))
+        return _cte_fields(cte, self._either(cte.query, place))
 
     def _fixpoint(self, cte: Cte, query: SetOperation, place: Place) -> Fields:
         """Rows of the left side flow through the right side again and again: iterate until nothing is added. Flows

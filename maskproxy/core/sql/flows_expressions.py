@@ -19,6 +19,7 @@ from maskproxy.core.sql.tree import (
     Cast,
     Column,
     Constant,
+    Default,
     Expression,
     Operation,
     Operator,
@@ -123,6 +124,8 @@ class Expressions:
             case Parameter(number):
                 self._findings.parameters = max(self._findings.parameters, number)
                 return Flow()
+            case Default():
+                raise Refused("DEFAULT is not supported here", position=_shown(expression.position))
             case Column():
                 return self._column(expression, place, kind)
             case RowField():

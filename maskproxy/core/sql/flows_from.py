@@ -1,6 +1,6 @@
 """FROM: which relations come into sight, with which columns, and what joining them uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -27,6 +27,7 @@ from maskproxy.core.sql.tree import (
     FunctionItem,
     JoinItem,
     JoinKind,
+    Lock,
     Operation,
     Query,
     Subquery,
@@ -34,6 +35,7 @@ from maskproxy.core.sql.tree import (
     TableItem,
 )
 
+WRITABLE: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED})
 _STORED: Final = frozenset({RelationKind.TABLE, RelationKind.PARTITIONED, RelationKind.MATERIALIZED_VIEW})
 _KIND_NAMES: Final = {
     RelationKind.FOREIGN_TABLE: "foreign table",
@@ -121,27 +123,20 @@ class Relations:
                     f'this reference to WITH query "{item.name}" is not supported', position=_shown(item.position)
                 )
             if item.only or item.sampled:
-                raise _unknown_table(item)
+                raise unknown_table(item)
             return Relation(name=item.name, fields=fields).aliased(item.alias, item.position)
         table = self._findings.catalog.lookup(item.schema, item.name, self._findings.search_path)
         if table is not None and self._findings.depth:
             table = None if table.ref.schema in SYSTEM_SCHEMAS else table.unhidden()
         if table is None or table.hidden:
-            raise _unknown_table(item)
+            raise unknown_table(item)
         self._findings.tables.add(table.ref)
         if table.kind is RelationKind.VIEW and not (item.only or item.sampled):
             return self._views.relation(item, table).aliased(item.alias, item.position)
         self._check_readable(item, table)
-        substituted = self._findings.substitutes(item, table)
-        relation = Relation(
-            name=item.name,
-            fields=tuple(_base_field(table, column) for column in table.visible_columns),
-            ref=table.ref,
-            is_base=True,
-            unqualify=self._findings.unqualify if substituted else None,
-            key=self._findings.primary_key(table) if substituted else frozenset(),
-        )
-        return relation.aliased(item.alias, item.position)
+        if not self._findings.substitutes(item, table):
+            return base_relation(item, table)
+        return base_relation(item, table, self._findings.unqualify, self._findings.primary_key(table))
 
     def _check_readable(self, item: TableItem, table: Table) -> None:
         if table.kind not in _STORED:
@@ -168,6 +163,32 @@ class Relations:
         outputs = self._query(item.query, place.inside(outer))
         fields = tuple(Field(output.name, output.flow) for output in outputs)
         return Relation(name=None, fields=fields).aliased(item.alias)
+
+    # -- row locks
+
+    def lock(self, lock: Lock, items: tuple[FromItem, ...], place: Place) -> None:
+        """Tables whose rows FOR UPDATE or FOR SHARE locks: those named after OF, else all of FROM. A derived table
+        would lock the tables in it, and a substituted one is locked no more."""
+        leaves = [leaf for item in items for leaf in _leaves(item)]
+        if unknown := set(lock.relations) - set(map(_name, leaves)):
+            raise UnknownTable(f'relation "{min(unknown)}" in FOR UPDATE or FOR SHARE is not in FROM')
+        for leaf in leaves:
+            if lock.relations and _name(leaf) not in lock.relations:
+                continue
+            if not isinstance(leaf, TableItem) or (leaf.schema is None and leaf.name in place.ctes):
+                raise Refused(
+                    "FOR UPDATE or FOR SHARE of what is no table is not supported under a masking scope",
+                    hint="Name the tables to lock after OF.",
+                    position=_shown(lock.position),
+                )
+            table = self._findings.catalog.lookup(leaf.schema, leaf.name, self._findings.search_path)
+            if table is None or table.kind not in WRITABLE or self._findings.substitutes(leaf, table):
+                raise Refused(
+                    f'rows of "{leaf.name}" cannot be locked in this statement under a masking scope',
+                    hint="Name clear columns only, or lock the rows in a statement of their own.",
+                    position=_shown(lock.position),
+                )
+            self._findings.locks.add(table.ref)
 
     # -- functions
 
@@ -255,9 +276,48 @@ class Relations:
         return Field(name, Flow(first.flow.sources | second.flow.sources, direct))
 
 
+def _leaves(item: FromItem) -> Iterator[FromItem]:
+    """What a lock can name; a join with an alias hides what it joins."""
+    if isinstance(item, JoinItem) and item.alias is None:
+        yield from _leaves(item.left)
+        yield from _leaves(item.right)
+    else:
+        yield item
+
+
+def _name(item: FromItem) -> str | None:
+    if item.alias is not None:
+        return item.alias.name
+    match item:
+        case TableItem():
+            return item.name
+        case FunctionItem():
+            return item.calls[0].call.name
+        case _:
+            return None
+
+
 def _check_width(relations: tuple[Relation, ...]) -> None:
     if sum(len(relation.fields) for relation in relations) > limits.MAX_COLUMNS_IN_SCOPE:
         raise LimitExceeded("relations in FROM have too many columns")
+
+
+def base_relation(
+    item: TableItem,
+    table: Table,
+    unqualify: Callable[[int | None], None] | None = None,
+    key: frozenset[ColumnRef] = frozenset(),
+) -> Relation:
+    """What a table brings into sight: the columns that are not hidden. What follows is for substituted ones."""
+    relation = Relation(
+        name=item.name,
+        fields=tuple(_base_field(table, column) for column in table.visible_columns),
+        ref=table.ref,
+        is_base=True,
+        unqualify=unqualify,
+        key=key,
+    )
+    return relation.aliased(item.alias, item.position)
 
 
 def _base_field(table: Table, column: CatalogColumn) -> Field:
@@ -290,7 +350,7 @@ def _only(side: Relation, name: str) -> Field:
     return found[0]
 
 
-def _unknown_table(item: TableItem) -> UnknownTable:
+def unknown_table(item: TableItem) -> UnknownTable:
     name = item.name if item.schema is None else f"{item.schema}.{item.name}"
     return UnknownTable(f'relation "{name}" does not exist', position=_shown(item.position))
 

@@ -10,14 +10,15 @@ from functools import cached_property
 from typing import Any
 
 from maskproxy.core.catalog import Table
-from maskproxy.core.sql.tree import Column, FromItem, JoinItem, Query, Select, Star, TableItem
+from maskproxy.core.sql.tree import Column, FromItem, JoinItem, Select, Star, TableItem
+from maskproxy.core.sql.tree_writes import Insert, StatementTree, WriteTree
 
 
 class Mentions:
     """What a statement says by name, anywhere in it."""
 
-    def __init__(self, query: Query) -> None:
-        self._query = query
+    def __init__(self, tree: StatementTree) -> None:
+        self._tree = tree
 
     def can_reach_hidden(self, item: TableItem, table: Table) -> bool:
         """False only if nothing in the statement can mean a hidden column or row of this table."""
@@ -31,7 +32,7 @@ class Mentions:
     @cached_property
     def _nodes(self) -> tuple[Any, ...]:
         found: list[Any] = []
-        stack: list[Any] = [self._query]
+        stack: list[Any] = [self._tree]
         while stack:
             node = stack.pop()
             if isinstance(node, tuple):
@@ -58,9 +59,8 @@ class Mentions:
     def _starred(self) -> frozenset[int | None]:
         """Where the tables stand that a bare star takes all columns of; None, since a table without position may be
         one."""
-        selects = (node for node in self._nodes if isinstance(node, Select))
-        starred = (each for each in selects if any(item.expression == Star() for item in each.items))
-        tables = (table for select in starred for item in select.from_items for table in _tables(item))
+        starred = (node for node in self._nodes if isinstance(node, Select | WriteTree) and _has_star(node))
+        tables = (table for node in starred for item in _from_items(node) for table in _tables(item))
         return frozenset({None, *(table.position for table in tables)})
 
     @cached_property
@@ -72,6 +72,21 @@ class Mentions:
         return any(join.natural for join in joins) or any(
             alias.columns or alias.name in self._rows for alias in aliases
         )
+
+
+def _has_star(node: Select | WriteTree) -> bool:
+    items = node.items if isinstance(node, Select) else node.returning
+    return any(item.expression == Star() for item in items)
+
+
+def _from_items(node: Select | WriteTree) -> tuple[FromItem, ...]:
+    match node:
+        case Select():
+            return node.from_items
+        case Insert():
+            return (node.target,)
+        case _:
+            return (node.target, *node.from_items)
 
 
 def _tables(item: FromItem) -> Iterator[TableItem]:

@@ -12,6 +12,7 @@ from maskproxy.core.sql.tree import (
     Cast,
     Column,
     Constant,
+    Default,
     Expression,
     Operation,
     Operator,
@@ -25,16 +26,20 @@ from maskproxy.core.sql.tree import (
     TypeRef,
     Window,
 )
+from maskproxy.core.sql.tree_writes import StatementTree, WriteTree
 
 QueryReader = Callable[[Source, Message], Query]
+WriteReader = Callable[[Source, str, Message], WriteTree]
 
 
 class Reader:
-    """Reads expressions; ``query`` reads the subqueries in them."""
+    """Reads expressions; ``query`` reads the subqueries in them, ``write`` the WITH queries that write, where these may
+    stand."""
 
-    def __init__(self, source: Source, query: QueryReader) -> None:
+    def __init__(self, source: Source, query: QueryReader, write: WriteReader | None = None) -> None:
         self.source = source
         self._query = query
+        self._write = write
 
     def expression(self, message: Message) -> Expression:
         name, inner = node(message)
@@ -64,6 +69,14 @@ class Reader:
         if name != "select_stmt":
             raise unknown(self.source, inner)
         return self._query(self.source, inner)
+
+    def with_query(self, message: Message) -> StatementTree:
+        name, inner = node(message)
+        if name == "select_stmt":
+            return self._query(self.source, inner)
+        if self._write is None:
+            raise unknown(self.source, inner)
+        return self._write(self.source, name, inner)
 
     def sort_key(self, message: Message) -> SortKey:
         name, inner = node(message)
@@ -115,16 +128,25 @@ def _column_ref(reader: Reader, message: Message) -> Expression:
 def _constant(reader: Reader, message: Message) -> Expression:
     with reader.fields(message) as fields:
         value: str | int | None = None
+        text: str | None = None
         match message.WhichOneof("val"):
             case "ival":
                 value = message.ival.ival
+            case "fval":
+                text = message.fval.fval
             case "sval":
                 value = message.sval.sval
             case "boolval":
                 value = "true" if message.boolval.boolval else "false"
-        for name in ("ival", "fval", "boolval", "sval", "bsval", "isnull"):
+        for name in ("ival", "fval", "boolval", "sval", "bsval"):
             fields.take(name)
-        return Constant(value, fields.position)
+        null = bool(fields.take("isnull", False))
+        return Constant(value, fields.position, text if value is None else str(value), null)
+
+
+def _default(reader: Reader, message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        return Default(fields.position)
 
 
 def _parameter(reader: Reader, message: Message) -> Expression:
@@ -358,5 +380,6 @@ _READERS: Final[Mapping[str, Callable[[Reader, Message], Expression]]] = {
     "named_arg_expr": _named_arg,
     "sub_link": _sub_link,
     "func_call": _func_call,
+    "set_to_default": _default,
     **oracle_json.READERS,
 }

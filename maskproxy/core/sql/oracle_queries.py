@@ -6,7 +6,7 @@ from typing import Any, Final
 import postgast.pg_query_pb2 as pg
 
 from maskproxy.core.sql.oracle import Fields, Message, Source, node, strings, unknown
-from maskproxy.core.sql.oracle_expressions import Reader
+from maskproxy.core.sql.oracle_expressions import Reader, WriteReader
 from maskproxy.core.sql.tree import (
     Alias,
     Call,
@@ -20,6 +20,7 @@ from maskproxy.core.sql.tree import (
     Item,
     JoinItem,
     JoinKind,
+    Lock,
     Query,
     Select,
     SetOperation,
@@ -43,15 +44,15 @@ _JOINS: Final[Mapping[int, JoinKind]] = {
 }
 
 
-def read_query(source: Source, message: Message) -> Query:
-    """A SelectStmt, whatever it is: SELECT, VALUES, TABLE or a set operation.
+def read_query(source: Source, message: Message, write: WriteReader | None = None) -> Query:
+    """A SelectStmt, whatever it is: SELECT, VALUES, TABLE or a set operation. ``write`` reads WITH queries that write.
 
-    Raises Refused for what is not supported (INTO, row locks, data-modifying CTEs ...), naming it.
+    Raises Refused for what is not supported (INTO, writes in WITH where ``write`` is None ...), naming it.
     """
-    reader = Reader(source, read_query)
+    reader = Reader(source, read_query, write)
     with reader.fields(message) as fields:
-        fields.refuse("into_clause", "locking_clause")
-        tail = _tail(reader, fields)
+        fields.refuse("into_clause")
+        tail = read_tail(reader, fields)
         operator = _SET_OPERATORS.get(fields.take("op", pg.SETOP_NONE))
         rows = fields.take("values_lists")
         if operator is not None:
@@ -73,18 +74,38 @@ def _select(reader: Reader, fields: Fields, tail: Tail) -> Select:
     fields.take("group_distinct")  # of grouping sets, which only choose among the keys
     return Select(
         tail=tail,
-        items=tuple(_item(reader, each) for each in fields.take("target_list", ())),
+        items=tuple(read_item(reader, each) for each in fields.take("target_list", ())),
         distinct=None if distinct is None else _distinct(reader, distinct),
-        from_items=tuple(_from_item(reader, each) for each in fields.take("from_clause", ())),
+        from_items=tuple(read_from_item(reader, each) for each in fields.take("from_clause", ())),
         where=reader.optional(fields.take("where_clause")),
         group_by=tuple(key for each in keys for key in _grouping(reader, each)),
         grouping_sets=any(node(each)[0] == "grouping_set" for each in keys),
         having=reader.optional(fields.take("having_clause")),
         windows=tuple(reader.window(each.window_def) for each in fields.take("window_clause", ())),
+        locks=tuple(_lock(reader, each.locking_clause) for each in fields.take("locking_clause", ())),
     )
 
 
-def _tail(reader: Reader, fields: Fields) -> Tail:
+_STRENGTHS: Final[Mapping[int, str]] = {
+    pg.LCS_FORUPDATE: "update",
+    pg.LCS_FORNOKEYUPDATE: "no key update",
+    pg.LCS_FORSHARE: "share",
+    pg.LCS_FORKEYSHARE: "key share",
+}
+_WAITS: Final[Mapping[int, str]] = {pg.LockWaitBlock: "block", pg.LockWaitSkip: "skip", pg.LockWaitError: "nowait"}
+
+
+def _lock(reader: Reader, message: Message) -> Lock:
+    with reader.fields(message) as fields:
+        tables = [read_table(reader, each.range_var) for each in fields.take("locked_rels", ())]
+        if any(table.schema is not None or table.alias is not None for table in tables):
+            raise reader.source.refusal("a qualified name in FOR UPDATE or FOR SHARE")
+        strength, wait = _STRENGTHS[fields.take("strength")], _WAITS[fields.take("wait_policy")]
+        position = tables[0].position if tables else None
+        return Lock(strength, tuple(table.name for table in tables), wait, position)
+
+
+def read_tail(reader: Reader, fields: Fields) -> Tail:
     with_clause = fields.take("with_clause")
     fields.take("limit_option")
     ctes: tuple[Cte, ...] = ()
@@ -107,7 +128,7 @@ def _cte(reader: Reader, message: Message) -> Cte:
         fields.refuse("search_clause", "cycle_clause")
         fields.take("ctematerialized")
         columns = strings(reader.source, fields.take("aliascolnames"))
-        return Cte(fields.take("ctename"), columns, reader.query(fields.take("ctequery")), fields.position)
+        return Cte(fields.take("ctename"), columns, reader.with_query(fields.take("ctequery")), fields.position)
 
 
 def _distinct(reader: Reader, messages: Any) -> tuple[Expression, ...]:
@@ -115,7 +136,7 @@ def _distinct(reader: Reader, messages: Any) -> tuple[Expression, ...]:
     return tuple(reader.expression(each) for each in messages if node(each)[0])
 
 
-def _item(reader: Reader, message: Message) -> Item:
+def read_item(reader: Reader, message: Message) -> Item:
     with reader.fields(message.res_target) as fields:
         return Item(reader.expression(fields.take("val")), fields.take("name"), fields.position)
 
@@ -136,7 +157,7 @@ def _grouping(reader: Reader, message: Message) -> tuple[Expression, ...]:
 # ----------------------------------------------------------------------------------------------------------------- FROM
 
 
-def _from_item(reader: Reader, message: Message) -> FromItem:
+def read_from_item(reader: Reader, message: Message) -> FromItem:
     name, inner = node(message)
     read = _FROM_ITEMS.get(name)
     if read is None:
@@ -151,7 +172,7 @@ def _alias(reader: Reader, message: Message | None) -> Alias | None:
         return Alias(fields.take("aliasname"), strings(reader.source, fields.take("colnames")))
 
 
-def _table(reader: Reader, message: Message, *, sampled: bool = False) -> TableItem:
+def read_table(reader: Reader, message: Message, *, sampled: bool = False) -> TableItem:
     with reader.fields(message) as fields:
         fields.refuse("catalogname")
         fields.take("relpersistence")
@@ -175,7 +196,7 @@ def _sample(reader: Reader, message: Message) -> FromItem:
             isinstance(argument, Constant) for argument in reader.expressions(arguments)
         ):
             raise reader.source.refusal("this TABLESAMPLE", fields.location)
-        return _table(reader, fields.take("relation").range_var, sampled=True)
+        return read_table(reader, fields.take("relation").range_var, sampled=True)
 
 
 def _derived(reader: Reader, message: Message) -> FromItem:
@@ -224,8 +245,8 @@ def _join(reader: Reader, message: Message) -> FromItem:
             raise reader.source.refusal("this join")
         return JoinItem(
             kind=kind,
-            left=_from_item(reader, fields.take("larg")),
-            right=_from_item(reader, fields.take("rarg")),
+            left=read_from_item(reader, fields.take("larg")),
+            right=read_from_item(reader, fields.take("rarg")),
             natural=bool(fields.take("is_natural")),
             using=strings(reader.source, fields.take("using_clause")),
             on=reader.optional(fields.take("quals")),
@@ -234,7 +255,7 @@ def _join(reader: Reader, message: Message) -> FromItem:
 
 
 _FROM_ITEMS: Final[Mapping[str, Callable[[Reader, Message], FromItem]]] = {
-    "range_var": _table,
+    "range_var": read_table,
     "range_subselect": _derived,
     "range_function": _functions,
     "range_table_sample": _sample,

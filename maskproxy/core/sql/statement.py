@@ -1,13 +1,16 @@
 """What analysis says of a statement: frozen values, no behaviour."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from maskproxy.base.refs import ColumnRef, TableRef
 
 
 class StatementKind(StrEnum):
-    SELECT = "select"  # SELECT, set operations, VALUES, TABLE, WITH ... SELECT: reads, returns rows
+    SELECT = "select"  # SELECT, set operations, VALUES, TABLE, WITH ... SELECT: reads, returns rows; WITH may write
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
     SESSION = "session"  # transaction control, session settings and names, see SessionCommand
     EXPLAIN = "explain"  # this and what follows carry a query, see Carrier
     DECLARE = "declare"
@@ -81,6 +84,8 @@ class UseKind(StrEnum):
     FUNCTION = "table function"
     SET_OPERATION = "set operation"
     SAMPLE = "table sample"
+    CONFLICT = "conflict key"
+    WRITE = "written value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,50 @@ class Output:
     position: int | None = None
 
 
+class WriteKind(StrEnum):
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+class Origin(StrEnum):
+    """Where a written value comes from."""
+
+    LITERAL = "literal"
+    PARAMETER = "parameter"
+    NULL = "null"  # the literal NULL
+    DEFAULT = "default"
+    COMPUTED = "computed"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A value that is written to a column. ``text`` is what a literal says, ``cast`` the type the client gave it."""
+
+    column: ColumnRef
+    origin: Origin
+    position: int | None = field(default=None, compare=False)
+    text: str | None = field(default=None, repr=False)
+    parameter: int = 0
+    cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Rows put into, changed in or taken from one table. An INSERT with DO UPDATE is two of them.
+
+    ``values``: of the columns that the statement names; others take their defaults (INSERT) or stay (UPDATE)."""
+
+    kind: WriteKind
+    table: TableRef
+    values: tuple[Written, ...] = ()
+    position: int | None = field(default=None, compare=False)
+
+    @property
+    def columns(self) -> frozenset[ColumnRef]:
+        return frozenset(value.column for value in self.values)
+
+
 @dataclass(frozen=True, slots=True)
 class Splice:
     """Replace ``text[start:end]`` (character offsets into the whole client text) by ``replacement``."""
@@ -123,7 +172,8 @@ class Splice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """One statement. ``start``/``end`` are its character offsets in the whole text the client sent.
+    """One statement. ``start``/``end`` are its character offsets in the whole text the client sent. ``locks``: tables
+    whose rows it locks (FOR UPDATE, FOR SHARE).
 
     With a ``carrier``, ``outputs`` and what follows are those of the query carried."""
 
@@ -133,6 +183,8 @@ class Analysis:
     outputs: tuple[Output, ...] = ()
     uses: tuple[Use, ...] = ()
     tables: frozenset[TableRef] = frozenset()
+    writes: tuple[Write, ...] = ()
+    locks: frozenset[TableRef] = frozenset()
     functions: frozenset[str] = frozenset()
     parameters: int = 0
     session: SessionCommand | None = None

@@ -22,8 +22,10 @@ from maskproxy.core.catalog import Table
 from maskproxy.core.sql.lex import Token, TokenKind
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
+from maskproxy.core.sql.oracle_writes import read_statement
 from maskproxy.core.sql.statement import Splice
 from maskproxy.core.sql.tree import Alias, Column, Constant, DerivedItem, Expression, Query, Select, Star, TableItem
+from maskproxy.core.sql.tree_writes import StatementTree
 
 Evaluated = Mapping[ColumnRef, str]
 """The SQL expression that stands for each column under masked evaluation; a column without one stays as it is."""
@@ -122,20 +124,20 @@ def _column(table: Table, column: CatalogColumn, evaluated: Evaluated) -> str:
     return quoted(column.name) if expression is None else f"{expression} AS {quoted(column.name)}"
 
 
-def check_edited(query: Query, edited: str, edits: Edits) -> None:
+def check_edited(tree: StatementTree, edited: str, edits: Edits) -> None:
     """Raises Refused unless the edited text parses to the client's tree with the edits in it."""
     source = Source(edited)
     statements = parse_statements(source)
-    if len(statements) != 1 or statements[0][1] != "select_stmt":
+    if len(statements) != 1:
         raise Refused("this statement cannot be edited safely")
-    if read_query(source, statements[0][2]) != substituted(query, edits):
+    if read_statement(source, *statements[0][1:]) != substituted(tree, edits):
         raise Refused("this statement cannot be edited safely")
 
 
-def substituted(query: Query, edits: Edits) -> Query:
+def substituted(tree: StatementTree, edits: Edits) -> StatementTree:
     """The tree that the edited text must have."""
-    result = _replace(query, edits)
-    assert isinstance(result, type(query))
+    result = _replace(tree, edits)
+    assert isinstance(result, type(tree))
     return result
 
 

@@ -1,5 +1,5 @@
 """A statement that reads, as a tree of our own: what ``oracle`` makes of the server's grammar and ``resolve`` and
-``flows`` walk.
+``flows`` walk. Statements that write stand in ``tree_writes``.
 
 It keeps what decides where a value comes from (names, clauses, nesting) and what must be allowed by name (functions,
 operators, types, settings), and forgets the rest. Equality ignores positions, which are 0-based character offsets
@@ -7,6 +7,10 @@ into the whole text. Literals never show in a ``repr``."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # writes are made of queries, and a WITH query may be a write
+    from maskproxy.core.sql.tree_writes import StatementTree
 
 
 def _position() -> int | None:
@@ -63,9 +67,19 @@ class RowField:
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """``value``: int for integers that may be ordinals, str for strings and booleans, None for the rest."""
+    """``value``: int for integers that may be ordinals, str for strings and booleans, None for the rest. ``text``: what
+    any of them says, None for NULL and bit strings; ``null``: it is NULL."""
 
     value: str | int | None = field(default=None, repr=False)
+    position: int | None = _position()
+    text: str | None = field(default=None, repr=False, compare=False)
+    null: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """DEFAULT where a value is written."""
+
     position: int | None = _position()
 
 
@@ -162,7 +176,7 @@ class Subquery:
     position: int | None = _position()
 
 
-Expression = Column | RowField | Star | Constant | Parameter | Operation | Operator | Cast | Call | Subquery
+Expression = Column | RowField | Star | Constant | Default | Parameter | Operation | Operator | Cast | Call | Subquery
 
 # ----------------------------------------------------------------------------------------------------------------- FROM
 
@@ -236,7 +250,7 @@ class Item:
 class Cte:
     name: str
     columns: tuple[str, ...]
-    query: "Query"
+    query: "StatementTree"
     position: int | None = _position()
 
 
@@ -249,6 +263,16 @@ class Tail:
     order_by: tuple[SortKey, ...] = ()
     limit: Expression | None = None
     offset: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """``FOR UPDATE OF a, b NOWAIT``; ``relations`` is empty for all of FROM."""
+
+    strength: str
+    relations: tuple[str, ...] = ()
+    wait: str = "block"
+    position: int | None = _position()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,6 +289,7 @@ class Select:
     grouping_sets: bool = False
     having: Expression | None = None
     windows: tuple[Window, ...] = ()
+    locks: tuple[Lock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -332,8 +332,16 @@ scopes: {s: {select: ["*.*"]}}
         ("scopes: {s: {include: [g]}, g: {unrestricted: true}}\n", "r.yaml:3: scope `g` is unrestricted and"),
         ("scopes: {s: {rows: {public.orders: 'true'}}}\n", "r.yaml:3: `rows` is not enforced yet"),
         ("scopes: {s: {limits: {rows: 1}}}\n", "r.yaml:3: `limits` is not enforced yet"),
-        ("scopes: {s: {insert: [public.orders]}}\n", "r.yaml:3: `insert` is not enforced yet"),
-        ("scopes: {s: {update: [public.orders.status]}}\n", "r.yaml:3: `update` is not enforced yet"),
+        ("scopes: {s: {insert: [public.orders]}}\n", "r.yaml:3: `insert` of public.orders, which this scope"),
+        ("scopes: {s: {update: [public.orders.status]}}\n", "r.yaml:3: `update` of public.orders, which this"),
+        ("scopes: {s: {delete: [public.orders]}}\n", "r.yaml:3: `delete` of public.orders, which this scope does not"),
+        ("scopes: {s: {delete: [public.orders.id]}}\n", "r.yaml:3: `public.orders.id` is not of the form schema.table"),
+        ("scopes: {s: {insert: [public.orderz]}}\n", "r.yaml:3: unknown table `public.orderz`"),
+        ("scopes: {s: {update: [public.orders.stat]}}\n", "r.yaml:3: unknown column `public.orders.stat`"),
+        (
+            "scopes: {s: {select: [public.orders], deny: [public.orders.status], update: [public.orders.status]}}\n",
+            "r.yaml:3: `update` of public.orders.status, which this scope denies",
+        ),
         ("trust: {functions: [public.f]}\n", "r.yaml:3: `trust` is not enforced yet"),
     ],
 )  # fmt: skip

@@ -23,7 +23,7 @@ from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.statement import Analysis, Output
+from maskproxy.core.sql.statement import Analysis, Output, Write
 from maskproxy.core.sql.substitute import apply_splices
 from tests.core.sql.catalogs import shop
 
@@ -35,6 +35,8 @@ class Want(BaseModel):
 
     outputs: list[str] = []
     uses: list[str] = []
+    writes: list[str] = []
+    locks: list[str] = []
     session: str = ""
     parameters: int = 0
     sends: str = ""
@@ -92,6 +94,8 @@ def _want(sql: str, analysis: Analysis) -> Want:
     return Want(
         outputs=[_output(output) for output in analysis.outputs],
         uses=list(dict.fromkeys(f"{use.kind} {_short(use.column)}" for use in analysis.uses)),
+        writes=[_write(write) for write in analysis.writes],
+        locks=[table.name for table in sorted(analysis.locks)],
         session=" ".join(word for word in words if word),
         parameters=analysis.parameters,
         sends=edited,
@@ -104,6 +108,16 @@ def _output(output: Output) -> str:
         also = f" (and {', '.join(map(_short, sorted(extra)))})" if extra else ""
         return f"{output.name} = {_short(output.direct)}{also}"
     return f"{output.name} < {', '.join(map(_short, sorted(output.sources)))}" if output.sources else f"{output.name}"
+
+
+def _write(write: Write) -> str:
+    """``update customers (ssn literal, dob parameter 1)``"""
+    values = ", ".join(
+        f"{value.column.column} {value.origin}{f' {value.parameter}' if value.parameter else ''}"
+        f"{f' as {value.cast}' if value.cast else ''}"
+        for value in write.values
+    )
+    return f"{write.kind} {write.table.name}{f' ({values})' if values else ''}"
 
 
 def _short(column: ColumnRef) -> str:

@@ -133,7 +133,7 @@ def test_a_fault_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyError("secret")
 
-    monkeypatch.setattr(analysis, "parse_query", fail)
+    monkeypatch.setattr(analysis, "parse_statement", fail)
     error = refusal("SELECT id FROM orders")
     assert type(error) is Refused
     assert "secret" not in error.message
@@ -143,7 +143,7 @@ def test_recursion_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise RecursionError
 
-    monkeypatch.setattr(analysis, "query_facts", fail)
+    monkeypatch.setattr(analysis, "statement_facts", fail)
     assert type(refusal("SELECT id FROM orders")) is LimitExceeded
 
 

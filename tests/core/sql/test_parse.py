@@ -6,11 +6,11 @@ import pytest
 
 from maskproxy.base.errors import LimitExceeded, StatementError
 from maskproxy.core.sql.analysis import analyse
-from maskproxy.core.sql.facts import query_facts
+from maskproxy.core.sql.facts import statement_facts
 from maskproxy.core.sql.lex import lex
 from maskproxy.core.sql.oracle import Source, parse_statements
-from maskproxy.core.sql.oracle_queries import read_query
-from maskproxy.core.sql.parse import parse_query
+from maskproxy.core.sql.oracle_writes import read_statement
+from maskproxy.core.sql.parse_writes import parse_statement
 from tests.core.sql.case_files import Case, load
 from tests.core.sql.catalogs import shop
 
@@ -39,7 +39,7 @@ def test_what_is_misread_is_refused_or_read_alike(sql: str) -> None:
         analyse(sql, shop("everything"))
     except StatementError:
         return
-    assert server_facts(sql) == parse_query(sql, lex(sql))
+    assert server_facts(sql) == parse_statement(sql, lex(sql))
 
 
 @pytest.mark.parametrize("sql", MISREAD[:7])
@@ -62,7 +62,7 @@ def test_facts_tell_statements_apart(case: Case) -> None:
 
 def server_facts(sql: str) -> object:
     source = Source(sql)
-    return query_facts(read_query(source, parse_statements(source)[0][2]))
+    return statement_facts(read_statement(source, *parse_statements(source)[0][1:]))
 
 
 def test_values_are_values_however_sqlglot_wraps_them() -> None:
@@ -71,20 +71,20 @@ def test_values_are_values_however_sqlglot_wraps_them() -> None:
         "WITH v(a) AS (VALUES (1), (2)) SELECT a FROM v",
         "SELECT 1 WHERE 1 IN (VALUES (1), (2))",
     ):
-        assert server_facts(sql) == parse_query(sql, lex(sql))
+        assert server_facts(sql) == parse_statement(sql, lex(sql))
 
 
 def test_nested_types_are_bounded() -> None:
     deep = "SELECT " + "text(" * 7 + "'x'" + ")" * 7
     with pytest.raises(LimitExceeded):
-        parse_query(deep, lex(deep))
+        parse_statement(deep, lex(deep))
     wide = "SELECT " + ", ".join(["text('x')"] * 50)
-    assert parse_query(wide, lex(wide)).kind == "select"
+    assert parse_statement(wide, lex(wide)).kind == "select"
 
 
 def test_sqlglot_logs_no_statement(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     sql = "WITH drop AS (SELECT 'secret') SELECT * FROM drop"
     with pytest.raises(StatementError):
-        parse_query(sql, lex(sql))
+        parse_statement(sql, lex(sql))
     assert "secret" not in caplog.text
     assert "secret" not in capfd.readouterr().err
