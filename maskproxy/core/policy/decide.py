@@ -11,7 +11,7 @@
                                                                         any       raw, unless an output is computed from
                                                                                   it; else as masked
     masked          sampled: storage decides                          deny
-    masked          EXPLAIN of grouping, joining ... by it            deny
+    masked          EXPLAIN of grouping, joining ... by it            deny (see ``explaining``)
     denied          anywhere                                          deny
 
 Masked evaluation is of all masked columns of the statement, but for those that are used raw. Any deny denies the
@@ -19,11 +19,12 @@ statement. The refusal reported is the first in the text, so the order of rules 
 """
 
 from collections.abc import Iterator
-from typing import Final, assert_never
+from typing import assert_never
 
 from maskproxy.base.errors import ColumnRefused
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.policy.decision import ColumnMask, Decision, Deny, Permit
+from maskproxy.core.policy.explaining import refuse_explain, shapes_plan
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Scope
 from maskproxy.core.sql.statement import Analysis, Output, StatementKind, Use, UseKind
 
@@ -55,6 +56,8 @@ def decide(analysis: Analysis, scope: Scope, *, evaluate: bool = False) -> Decis
     refusals = sorted(_refusals(found, evaluate=evaluate), key=_position)
     if refusals:
         return Deny(refusals[0])
+    if analysis.kind is StatementKind.EXPLAIN and (error := refuse_explain(analysis, scope)) is not None:
+        return Deny(error)
     evaluated = found.masked - found.used_raw if evaluate or found.evaluates else frozenset()
     outputs = tuple(_mask(output, scope, evaluated) for output in analysis.outputs)
     return Permit(outputs, evaluated, found.disclosed())
@@ -108,7 +111,7 @@ def _refusals(found: _Found, *, evaluate: bool) -> Iterator[ColumnRefused]:
     for use in found.analysis.uses:
         if use.column in scope.denied or (use.column in scope.masks and _refuses(use, scope)):
             yield refuse_column(use.column, scope, f"used in {WHERE_USED[use.kind]}", _at(use.position))
-        elif found.analysis.kind is StatementKind.EXPLAIN and use.column in scope.masks and _shapes_plan(use, scope):
+        elif use.column in scope.masks and shapes_plan(use, found.analysis, scope):
             where = f"used in {WHERE_USED[use.kind]}, where the plan depends on how many distinct values it has"
             yield refuse_column(use.column, scope, where, _at(use.position))
     for output in found.analysis.outputs:
@@ -125,18 +128,6 @@ def _refusals(found: _Found, *, evaluate: bool) -> Iterator[ColumnRefused]:
 
 def _refuses(use: Use, scope: Scope) -> bool:
     return use.kind is UseKind.SAMPLE or scope.use_of(use.column) is ColumnUse.REFUSE
-
-
-_SHAPING: Final = frozenset(
-    {UseKind.JOIN, UseKind.GROUP, UseKind.DISTINCT, UseKind.WINDOW, UseKind.SET_OPERATION, UseKind.FUNCTION}
-)
-
-
-def _shapes_plan(use: Use, scope: Scope) -> bool:
-    """The planner estimates how many distinct values an expression has by the statistics of the raw columns in it
-    (selfuncs.c, estimate_num_groups), and chooses the nodes that EXPLAIN shows by that. A condition on an expression is
-    estimated by constants (DEFAULT_EQ_SEL ...)."""
-    return use.kind in _SHAPING and scope.use_of(use.column) is not ColumnUse.ANY
 
 
 def _mask(output: Output, scope: Scope, evaluated: frozenset[ColumnRef]) -> ColumnMask | None:

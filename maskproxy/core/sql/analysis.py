@@ -32,6 +32,7 @@ from maskproxy.core.sql.parse_writes import parse_statement
 from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, StatementKind, Verb
 from maskproxy.core.sql.substitute import Evaluated
 from maskproxy.core.sql.tokens import Piece, split
+from maskproxy.core.sql.tree import combines
 from maskproxy.core.sql.tree_writes import Delete, Insert, StatementTree, Update
 
 _NOTHING: Final[Evaluated] = {}
@@ -111,7 +112,20 @@ def interpret(
         return found
     if found.session is not None:
         raise Refused("set_config is allowed in a plain SELECT without other clauses only")
-    return replace(found, kind=statement.carrier.kind, start=piece.start, end=piece.end, carrier=statement.carrier)
+    if found.writes or found.locks:
+        raise Refused(
+            f"{statement.piece.root.upper()} of a statement that writes or locks rows is not allowed",
+            hint="Send that statement by itself.",
+            position=piece.start + 1,
+        )
+    return replace(
+        found,
+        kind=statement.carrier.kind,
+        start=piece.start,
+        end=piece.end,
+        carrier=statement.carrier,
+        combines=combines(tree),
+    )
 
 
 def check_splices(analyses: Sequence[Analysis]) -> None:

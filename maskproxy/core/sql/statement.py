@@ -175,7 +175,8 @@ class Analysis:
     """One statement. ``start``/``end`` are its character offsets in the whole text the client sent. ``locks``: tables
     whose rows it locks (FOR UPDATE, FOR SHARE).
 
-    With a ``carrier``, ``outputs`` and what follows are those of the query carried."""
+    With a ``carrier``, ``outputs`` and what follows are those of the query carried. ``combines``: it brings rows of
+    several relations together, so a condition may be a join."""
 
     kind: StatementKind
     start: int
@@ -190,3 +191,4 @@ class Analysis:
     session: SessionCommand | None = None
     splices: tuple[Splice, ...] = ()
     carrier: Carrier | None = None
+    combines: bool = False

@@ -5,7 +5,8 @@ It keeps what decides where a value comes from (names, clauses, nesting) and wha
 operators, types, settings), and forgets the rest. Equality ignores positions, which are 0-based character offsets
 into the whole text. Literals never show in a ``repr``."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -308,3 +309,22 @@ class Values:
 
 
 Query = Select | SetOperation | Values
+
+
+def combines(query: object) -> bool:
+    """It brings rows together: by more than one relation in FROM, a subquery in an expression, or LATERAL."""
+    nodes = tuple(_nodes(query))
+    relations = sum(isinstance(node, TableItem | FunctionItem) for node in nodes)
+    named = sum(isinstance(node, Cte) for node in nodes)  # each is read where it is named
+    inner = any(isinstance(node, Subquery) or (isinstance(node, DerivedItem) and node.lateral) for node in nodes)
+    return inner or relations - named > 1
+
+
+def _nodes(node: object) -> Iterator[object]:
+    if isinstance(node, tuple):
+        for each in node:
+            yield from _nodes(each)
+    elif is_dataclass(node):
+        yield node
+        for each in fields(node):
+            yield from _nodes(getattr(node, each.name))
