@@ -7,14 +7,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from maskproxy.base.errors import ColumnRefused, MaskproxyError, StatementError
+from maskproxy.base.errors import MaskproxyError, StatementError
+from maskproxy.cli import explained
 from maskproxy.cli.common import ConfigOption, JsonOption, console, fail, load, print_json, stop
 from maskproxy.cli.rulesets import GENERATION, read_ruleset
-from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
-from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.plan import Stamp, plan_text
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.settings import Settings
-from maskproxy.core.sql.statement import Output
 from maskproxy.core.yaml import did_you_mean
 from maskproxy.store.configuration import load_rules
 
@@ -26,7 +25,8 @@ def explain(
     database: Annotated[str | None, typer.Option("--database", "-d", help="Default: the only one.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show the decision on a statement: per output column its lineage, mask and rule, and the SQL that would be sent.
+    """Show the decision on a statement: the lineage, mask and rule of each output column, what becomes of each use of a
+    column, and the SQL that would be sent; or what is refused, where, by which rule, and what would be allowed.
 
     Exit 0 when there is a decision, also when it is a refusal.
     """
@@ -39,10 +39,10 @@ def explain(
     try:
         plan = plan_text(sql, combined, settings.databases[name].search_path, Stamp(GENERATION, GENERATION))
     except StatementError as error:
-        decision = _refusal(error)
+        told = explained.refusal(sql, error)
     else:
-        decision = _permit(plan)
-    decision = {"database": name, "scope": combined.name, **decision}
+        told = explained.permit(plan, combined)
+    decision = {"database": name, "scope": combined.name, **told}
     if json:
         print_json(decision)
     elif decision["decision"] == "deny":
@@ -70,51 +70,6 @@ def _scope(settings: Settings, database: str, names: tuple[str, ...]) -> Scope:
     return ruleset.combine(names)
 
 
-def _refusal(error: StatementError) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "sqlstate": error.sqlstate,
-        "message": error.message,
-        "detail": error.detail,
-        "hint": error.hint,
-        "position": error.position,
-    }
-    if isinstance(error, ColumnRefused):
-        told |= {"column": str(error.column), "rule": error.rule, "location": str(error.location)}
-    return {"decision": "deny", "error": told}
-
-
-def _permit(plan: Plan) -> dict[str, Any]:
-    return {
-        "decision": "permit",
-        "transparent": plan.transparent,
-        "sql": plan.sql,
-        "statements": [_statement(statement) for statement in plan.statements],
-    }
-
-
-def _statement(statement: StatementPlan) -> dict[str, Any]:
-    analysis, statement = statement.analysis, statement.carried or statement
-    if analysis is None:
-        return {}
-    return {
-        "kind": analysis.kind,
-        "tables": [str(table) for table in sorted(analysis.tables)],
-        "columns": [_column(*each) for each in zip(analysis.outputs, statement.outputs or (), strict=False)],
-        "uses": sorted({f"{use.column} ({use.kind})" for use in analysis.uses}),
-    }
-
-
-def _column(output: Output, mask: ColumnMask | None) -> dict[str, Any]:
-    return {
-        "name": output.name,
-        "lineage": [str(column) for column in sorted(output.sources)],
-        "mask": "clear" if mask is None else mask.name,
-        "label": None if mask is None else mask.label,
-        "rule": None if mask is None else mask.rule,
-        "location": None if mask is None else str(mask.location),
-    }
-
-
 def _show_refusal(sql: str, error: dict[str, Any]) -> None:
     console.print(f"denied with SQLSTATE {error['sqlstate']}", style="red bold")
     console.print(error["message"], markup=False, soft_wrap=True)
@@ -140,14 +95,21 @@ def _show_permit(decision: dict[str, Any]) -> None:
     for statement in decision["statements"]:
         if statement["kind"] == "session":
             console.print("a statement about the session: nothing in its answer is masked")
-            continue
-        table = Table("column", "lineage", "mask", "rule", "where")
-        for column in statement["columns"]:
-            lineage = ", ".join(column["lineage"]) or "no column"
-            cells = (column["name"] or "?", lineage, column["mask"], column["rule"] or "", column["location"] or "")
-            table.add_row(*map(Text, cells))
-        console.print(table)
-        if statement["uses"]:
-            console.print(f"also reads: {', '.join(statement['uses'])}", markup=False)
-    console.print("sent to the database:")
+        else:
+            _show_statement(statement)
+    console.print("sent to the database:" if decision["edited"] else "sent to the database as it is:")
     console.print(decision["sql"], markup=False, soft_wrap=True)
+
+
+def _show_statement(statement: dict[str, Any]) -> None:
+    console.print(f"masking: {statement['evaluation']}", markup=False)
+    table = Table("column", "lineage", "mask", "rule", "where")
+    for column in statement["columns"]:
+        lineage = ", ".join(column["lineage"]) or "no column"
+        cells = (column["name"] or "?", lineage, column["mask"], column["rule"] or "", column["location"] or "")
+        table.add_row(*map(Text, cells))
+    console.print(table)
+    for use in statement["uses"]:
+        at = "" if use["position"] is None else f" at {use['position']} ({use['near']})"
+        by = "" if use["rule"] is None else f" (mask {use['mask']}, rule {use['rule']} at {use['location']})"
+        console.print(f"{use['use']}{at}: {use['column']} is {use['happens']}{by}", markup=False, soft_wrap=True)

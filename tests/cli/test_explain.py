@@ -25,6 +25,7 @@ def test_a_permitted_statement(config: Path) -> None:
             "label": None,
             "rule": None,
             "location": None,
+            "how": "as it is",
         },
         {
             "name": "number",
@@ -33,10 +34,40 @@ def test_a_permitted_statement(config: Path) -> None:
             "label": "pii.ssn",
             "rule": "masks.pii.ssn",
             "location": "rules/shop.yaml:16",
+            "how": "masked in the row",
         },
     ]
     assert "notes" not in found["sql"]
-    assert statement["uses"] == ["public.customers.id (filter)"]
+    assert statement["evaluation"] == "rows: values are masked on their way back"
+    assert [(use["column"], use["use"], use["near"], use["happens"]) for use in statement["uses"]] == [
+        ("public.customers.id", "filter", "id = 7", "used as it is")
+    ]
+
+
+def test_masked_evaluation(config: Path) -> None:
+    sql = "SELECT id, upper(name) AS n, email FROM customers WHERE email LIKE 'm%' ORDER BY created_at"
+    found = data(config, "explain", "--scope", "support", sql)
+    assert found["edited"]
+    (statement,) = found["statements"]
+    assert statement["evaluation"] == "masked: the database computes with masked values"
+    assert [(each["name"], each["mask"], each["rule"], each["how"]) for each in statement["columns"]] == [
+        ("id", "clear", None, "as it is"),
+        ("n", "of token", "masks.pii.name", "computed from masked values"),
+        ("email", "email", "masks.pii.email", "the masked value"),
+    ]
+    assert [(each["column"], each["use"], each["mask"], each["happens"]) for each in statement["uses"]] == [
+        ("public.customers.name", "expression", "token", "used by its masked value"),
+        ("public.customers.email", "filter", "email", "used by its masked value"),
+        ("public.customers.created_at", "order", "clear", "used as it is"),
+    ]
+    assert [sql[each["position"] - 1 :].startswith(each["near"]) for each in statement["uses"]] == [True] * 3
+    shown = run(config, "explain", "--scope", "support", sql).stdout
+    assert "masking: masked: the database computes with masked values" in shown
+    assert (
+        "filter at 57 (email LIKE 'm%' ORDER BY created_at): public.customers.email is used by its masked value"
+        in shown
+    )
+    assert "rule masks.pii.email at rules/shop.yaml:" in shown
 
 
 def test_the_same_for_people(config: Path) -> None:
@@ -62,10 +93,17 @@ def test_a_refused_statement(config: Path) -> None:
     assert (error["sqlstate"], error["column"], error["rule"]) == ("42501", "public.customers.ssn", "masks.pii.ssn")
     assert error["location"] == "rules/shop.yaml:16"
     assert sql[error["position"] - 1 :].startswith("ssn =")
+    assert error["near"] == "ssn = '1'"
     shown = run(config, "explain", "--scope", "support", sql).stdout
     assert "denied with SQLSTATE 42501" in shown
     assert f"  FROM customers WHERE ssn = '1'\n  {' ' * 21}^\n" in shown
     assert "hint: Select the column as it is" in shown
+
+
+def test_a_refused_construct(config: Path) -> None:
+    found = data(config, "explain", "--scope", "support", "SELECT xmlforest(id) FROM customers")
+    assert found["error"]["message"] == "an XML expression is not supported under a masking scope"
+    assert found["error"]["hint"] == "Use json functions, or make xml outside of the database."
 
 
 def test_what_cannot_be_parsed_is_refused(config: Path) -> None:

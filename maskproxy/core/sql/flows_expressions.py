@@ -205,6 +205,7 @@ class Expressions:
         if not isinstance(found, WholeRow):
             raise Refused(
                 "a field of a row value, (row).field, is not supported under a masking scope",
+                hint="Name the column by its table: table.column.",
                 position=_shown(expression.row.position),
             )
         fields = found.relation.fields

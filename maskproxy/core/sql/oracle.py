@@ -33,12 +33,30 @@ class Source:
     def refusal(self, construct: str, location: int | None = None) -> Refused:
         offset = self.offset(location)
         return Refused(
-            f"{construct} is not supported under a masking scope", position=None if offset is None else offset + 1
+            f"{construct} is not supported under a masking scope",
+            hint=_INSTEAD.get(construct),
+            position=None if offset is None else offset + 1,
         )
 
 
 def _character_of_byte(text: str) -> list[int]:
     return [index for index, each in enumerate(text) for _ in each.encode()] + [len(text)]
+
+
+_INSTEAD: Final = {
+    "SELECT INTO": "Read with a plain SELECT.",
+    "SEARCH": "Order by a column that the recursion computes, such as a depth or a path.",
+    "CYCLE": "Collect the keys on the way in an array, and go on while the next is not in it.",
+    "JOIN USING with an alias": "Leave the alias out, or write ON with both columns.",
+    "XMLTABLE": "Use json functions, or xml outside of the database.",
+    "JSON_TABLE": "Use jsonb_to_recordset or jsonb_path_query.",
+    "an XML expression": "Use json functions, or make xml outside of the database.",
+    "XMLSERIALIZE": "Use json functions, or make xml outside of the database.",
+    "OVER after this aggregate": "Use json_agg or jsonb_agg, which take OVER.",
+    "a name with a database": "Write schema.table.",
+    "ORDER BY USING": "Write ASC or DESC.",
+}
+"""What does the same, by construct."""
 
 
 class Fields:
