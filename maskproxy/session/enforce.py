@@ -11,8 +11,10 @@ from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
 from maskproxy.base.refs import ColumnRef, Oid
 from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.plan import Plan, Stamp, StatementPlan, plan_text
+from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.lex import too_long
+from maskproxy.core.sql.statement import Output
 from maskproxy.wire.postgres.messages import FieldDescription
 
 MAX_CACHED = 32 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope
@@ -49,23 +51,31 @@ class Policy:
             self.plans.put(plan.text, plan)
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
-        """Whether the server describes the result otherwise than the plan does (deny-only, notes on RowDescription)."""
+        """Whether the server describes the result otherwise than the plan does: in the number of columns, their names,
+        or where it says they come from. It can only deny: it says nothing of what is computed."""
         if plan.outputs is None or plan.analysis is None:
             return False
         if len(fields) != len(plan.outputs):
             return True
-        for described, mask, output in zip(fields, plan.outputs, plan.analysis.outputs, strict=True):
-            column = self.columns.get((Oid(described.table_oid), described.attnum)) if described.table_oid else None
-            if column is None:
-                continue
-            is_view = (
-                self.scope.catalog.tables[column.table_ref].kind is RelationKind.VIEW
-            )  # it stands for what is below
-            if column not in output.sources or column in plan.evaluated:
-                return True
-            if mask is not None and mask.column != column and not is_view:
-                return True
-        return False
+        outputs = zip(fields, plan.outputs, plan.analysis.outputs, strict=True)
+        return any(
+            (output.name is not None and described.name != output.name)
+            or (described.table_oid != 0 and self._comes_from_elsewhere(described, mask, output, plan))
+            for described, mask, output in outputs
+        )
+
+    def _comes_from_elsewhere(
+        self, described: FieldDescription, mask: ColumnMask | None, output: Output, plan: StatementPlan
+    ) -> bool:
+        oid = Oid(described.table_oid)
+        if described.attnum == 0:  # a whole row
+            row = {column for (table, _), column in self.columns.items() if table == oid}
+            return not row or not row <= output.sources or not row.isdisjoint(plan.evaluated)
+        column = self.columns.get((oid, described.attnum))
+        if column is None or column not in output.sources or column in plan.evaluated:
+            return True
+        stands_for_others = self.scope.catalog.tables[column.table_ref].kind is RelationKind.VIEW
+        return mask is not None and mask.column != column and not stands_for_others
 
 
 def check_text(text: str, scope: Scope) -> StatementError | None:

@@ -1,5 +1,6 @@
 """A database with a column of every type that masks know, direct and behind a proxy, before each server version."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from tests.support.servers import APP, Server
 HERE = Path(__file__).parent
 MARKERS = (b"CANARY", b"909090", b"1961-07")
 """Parts of every sensitive value in ``zoo.sql``."""
+
+_DIGESTS = re.compile(rb"\b[0-9a-f]{32,}\b")  # keyed hashes in records, which may hold any six digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Zoo:
                 assert not [marker for marker in MARKERS if marker in connection.sent]
         for path in (self.proxy.directory / "log", *(self.proxy.directory / "audit").rglob("*")):
             if path.is_file():
-                content = path.read_bytes()
+                content = _DIGESTS.sub(b"", path.read_bytes())
                 assert not [marker for marker in MARKERS if marker in content], path.name
 
 

@@ -79,9 +79,9 @@ def test_several_statements_in_one_query(proxy: Proxy) -> None:
         ("DELETE FROM orders", "42501"),
         ("CREATE TABLE mine (id int)", "42501"),
         ("COPY customers FROM STDIN", "42501"),
-        ("SELECT lower(email) FROM customers", "42501"),
-        ("SELECT id FROM customers ORDER BY email", "42501"),
-        ("SELECT count(DISTINCT phone) FROM customers", "42501"),
+        ("SELECT lower(ssn) FROM customers", "42501"),
+        ("SELECT id FROM customers ORDER BY ssn", "42501"),
+        ("SELECT count(DISTINCT ssn) FROM customers", "42501"),
         ("SELECT c FROM customers AS c", "42501"),
     ],
 )
