@@ -55,7 +55,7 @@ class StatementPlan:
         """Rows that analysis has looked at. A write without RETURNING has none."""
         if self.outputs is None or self.analysis is None:
             return False
-        return self.analysis.kind is StatementKind.SELECT or bool(self.outputs)
+        return bool(self.outputs) or self.analysis.kind not in _WRITES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,6 +122,7 @@ def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Dec
             assert_never(unreachable)
 
 
+_WRITES = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE})
 _READS = frozenset(
     {
         StatementKind.SELECT,
@@ -149,7 +150,7 @@ def _touches_masked(analysis: Analysis, scope: Scope) -> bool:
     return any(
         table.has_triggers
         or table.is_partly_visible
-        or any(scope.hides(column.table_ref) for constraint in table.constraints for column in constraint.others)
+        or any(map(scope.hides, (column for constraint in table.constraints for column in constraint.others)))
         for table in written
     )
 

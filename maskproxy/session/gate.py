@@ -138,7 +138,7 @@ class Gate:
         portal = request.portal
         if portal is None or (portal.statement.described if portal.target is None else portal.described):
             return
-        if request.plan is None or not request.plan.statements or request.plan.statements[0].outputs is None:
+        if request.plan is None or not request.plan.statements or not request.plan.statements[0].returns_rows:
             return
         name = m.Execute.decode(frame[_HEADER:]).portal
         describe = Request(

@@ -10,8 +10,11 @@ from maskproxy.wire.postgres.messages import ErrorResponse
 
 _KEPT = frozenset("SVCMPH")
 
-QUOTING_CLASSES = frozenset({"01", "02", "0A", "21", "22", "23", "2F", "38", "39", "44", "P0", "HV", "XX", "F0", "54"})
-"""SQLSTATE classes whose message may quote a value: data exceptions, constraints, user code, internal errors.
+QUOTING_CLASSES = frozenset(
+    {"00", "01", "02", "0A", "21", "22", "23", "2F", "38", "39", "44", "P0", "HV", "XX", "F0", "54"}
+)
+"""SQLSTATE classes whose message may quote a value: data exceptions, constraints, user code (RAISE NOTICE is 00000),
+internal errors.
 
 Class 42 and the like speak of the statement's own text and of the schema."""
 

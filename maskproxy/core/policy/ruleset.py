@@ -89,10 +89,11 @@ class Scope:
     def use_of(self, column: ColumnRef) -> ColumnUse:
         return self.uses.get(column, ColumnUse.MASKED)
 
-    def hides(self, table: TableRef) -> bool:
-        """Whether the table, or a column of it, does not exist here."""
-        found = self.catalog.tables.get(table)
-        return found is None or found.hidden or any(column.hidden for column in found.columns)
+    def hides(self, column: ColumnRef) -> bool:
+        """Whether the column, or its table, does not exist here."""
+        table = self.catalog.tables.get(column.table_ref)
+        found = None if table is None or table.hidden else table.column(column.column)
+        return found is None or found.hidden
 
     def masks_table(self, table: TableRef) -> bool:
         return any(column.table_ref == table for column in self.masks)
