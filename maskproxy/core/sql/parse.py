@@ -228,7 +228,7 @@ def _lateral(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
 
 def _derived(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     alias, columns = _alias(node)
-    if isinstance(node.this, exp.Query | exp.Values):
+    if _holds_query(node):
         yield RelationFacts((), read_query(node), None, alias, columns)
     else:  # a join in parentheses
         check_args(node, _WRAPPER_ARGS)
@@ -237,6 +237,14 @@ def _derived(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
             yield RelationFacts((), None, None, alias, columns)
     for join in node.args.get("joins", ()):
         yield from _join(join)
+
+
+def _holds_query(node: exp.Expr) -> bool:
+    """A query in any number of parentheses. One that has an alias or is joined inside of them is a part of a join."""
+    inner = node.this
+    while isinstance(inner, exp.Subquery) and not inner.args.get("joins") and inner.args.get("alias") is None:
+        inner = inner.this
+    return isinstance(inner, exp.Query | exp.Values) and not isinstance(inner, exp.Subquery)
 
 
 def _values(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:

@@ -137,5 +137,25 @@ SELECT n, 1 + n % 120, md5((n / 5)::text)::uuid, pick('{view,click,cart,buy}', n
 FROM generate_series(1, 500) AS n;
 
 CREATE INDEX orders_by_customer ON orders (customer_id);
+
+CREATE VIEW customer_directory AS
+SELECT id, name, email, phone, city, country, is_active FROM customers WHERE is_active;
+
+CREATE VIEW customer_spending AS
+SELECT c.id, c.name, c.segment, c.country, count(o.id) AS orders, coalesce(sum(o.total), 0) AS spent, max(o.ordered_at) AS last_order
+FROM customers c LEFT JOIN orders o ON o.customer_id = c.id AND o.status <> 'cancelled'
+GROUP BY c.id, c.name, c.segment, c.country;
+
+CREATE VIEW monthly_revenue AS
+SELECT date_trunc('month', ordered_at)::date AS month, channel, count(*) AS orders, sum(total) AS revenue FROM orders GROUP BY 1, 2;
+
+CREATE VIEW hr.headcount AS
+SELECT d.name AS department, count(*) AS people, avg(e.salary) AS average_salary
+FROM hr.employees e JOIN hr.departments d ON d.id = e.department_id WHERE e.left_on IS NULL GROUP BY d.name;
+
+CREATE VIEW crm.open_tickets AS
+SELECT t.id, t.subject, t.priority, t.opened_at, c.name AS customer, c.email, e.name AS agent
+FROM crm.tickets t LEFT JOIN customers c ON c.email = t.requester_email AND c.id = t.customer_id
+LEFT JOIN hr.employees e ON e.id = t.employee_id WHERE t.closed_at IS NULL;
 DROP FUNCTION pick(text[], int);
 ANALYZE;
