@@ -211,6 +211,8 @@ def _table(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     elif isinstance(node.this, exp.Identifier):
         names = (node.args.get("db"), node.this)
         yield RelationFacts(tuple(name_of(name) for name in names if name), None, None, alias, columns)
+    elif isinstance(node.this, exp.Values):  # the first of a join in parentheses
+        yield RelationFacts((), read_query(node.this), None, alias, columns)
     else:
         yield RelationFacts((), None, slot_of([node.this]), alias, columns)
     for join in node.args.get("joins", ()):
@@ -222,6 +224,8 @@ def _lateral(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     alias, columns = _alias(node)
     if isinstance(node.this, exp.Subquery):
         yield RelationFacts((), read_query(node.this), None, alias, columns)
+    elif isinstance(node.this, exp.Unnest):
+        yield RelationFacts((), None, slot_of(node.this.expressions), alias, _with_ordinality(node.this, columns))
     else:
         yield RelationFacts((), None, slot_of([node.this]), alias, columns)
 
@@ -253,10 +257,13 @@ def _values(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
 
 def _unnest(node: exp.Expr) -> Iterator[RelationFacts | JoinFacts]:
     alias, columns = _alias(node)
-    offset = node.args.get("offset")  # WITH ORDINALITY takes the last column's name away
-    if isinstance(offset, exp.Identifier):
-        columns = (*columns, name_of(offset))
-    yield RelationFacts((), None, slot_of(node.expressions), alias, columns)
+    yield RelationFacts((), None, slot_of(node.expressions), alias, _with_ordinality(node, columns))
+
+
+def _with_ordinality(node: exp.Expr, columns: Reference) -> Reference:
+    """WITH ORDINALITY takes the last column's name away."""
+    offset = node.args.get("offset")
+    return (*columns, name_of(offset)) if isinstance(offset, exp.Identifier) else columns
 
 
 _RELATIONS: Final[Mapping[type, Callable[[exp.Expr], Iterator[RelationFacts | JoinFacts]]]] = {
