@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterator
 
 import pytest
 
+from tests.noninterference.report import PROPERTY
 from tests.support import canaries, servers
 from tests.support.debian import Unavailable
 from tests.support.proxies import Proxy, run_proxy
@@ -32,6 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"postgres18", "postgres15", "shop18", "shop15"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("server")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tables that tests of non-interference made."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    tables = [str(value) for report in reports for name, value in report.user_properties if name == PROPERTY]
+    if tables:
+        terminalreporter.section("non-interference")
+        terminalreporter.write_line("\n\n".join(tables))
 
 
 @pytest.fixture(scope="session")

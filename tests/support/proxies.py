@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from maskproxy.base.secret import Secret
 from maskproxy.cli.embedded import HOST, end_with_parent, free_port, write_private
 from maskproxy.store.configuration import create_key
 from maskproxy.store.store import open_store
@@ -112,6 +113,16 @@ class Proxy:
         assert not leaks, f"values of masked columns left: {leaks}"
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A database of the server behind the proxy. ``rules`` is the text of its rule file (None: the demo's)."""
+
+    database: str
+    rules: str | None = None
+    user: str = APP
+    password: Secret[str] = APP_PASSWORD
+
+
 @contextmanager
 def run_proxy(
     server: Server,
@@ -122,16 +133,19 @@ def run_proxy(
     visible: Mapping[str, frozenset[str]] = VISIBLE,
     workers: int = 1,
     settings: Mapping[str, Any] | None = None,
+    others: Mapping[str, Served] | None = None,
 ) -> Iterator[Proxy]:
     """``database`` of ``server`` behind a proxy, as database ``shop``. Ends with the search for canaries.
 
     ``rules`` is the text of a rule file for database ``shop`` (None: the demo's); ``settings`` are added to
-    ``maskproxy.yaml`` and win.
+    ``maskproxy.yaml`` and win. ``others`` are further databases by the name under which they are served, with the same
+    grants.
     """
     directory = Path(tempfile.mkdtemp(prefix="maskproxy-proxy-"))
     port = free_port()
+    databases = {"shop": Served(database, rules), **(others or {})}
     try:
-        tokens = _prepare(directory, server, database, port, rules, grants, {"workers": workers, **(settings or {})})
+        tokens = _prepare(directory, server, databases, port, grants, {"workers": workers, **(settings or {})})
         with _serve(directory) as process, run_relay(port) as relay:
             proxy = Proxy(
                 directory=directory,
@@ -152,34 +166,38 @@ def run_proxy(
 def _prepare(
     directory: Path,
     server: Server,
-    database: str,
+    databases: Mapping[str, Served],
     port: int,
-    rules: str | None,
     grants: Mapping[str, Sequence[str]],
     settings: Mapping[str, Any],
 ) -> Mapping[str, str]:
     (directory / "rules").mkdir()
-    text = DEMO_RULES.read_text(encoding="utf-8") if rules is None else rules
-    (directory / "rules" / "rules.yaml").write_text(text, encoding="utf-8")
     for key in ("token", "audit", "identity"):
         create_key(directory / "keys" / f"{key}.key")
-    write_private(directory / "password", APP_PASSWORD.reveal())
     tls = {"tls": "verify-full", "tls_root": str(server.ca)} if server.ca else {"tls": "disable"}
-    shop = {"dsn": f"postgresql://{APP}@{HOST}:{server.port}/{database}", "password": {"file": "password"}, **tls}
-    document = {"listen": {"postgres": f"{HOST}:{port}"}, "databases": {"shop": shop}, "rules": ["rules"], **settings}
+    served = {}
+    for name, each in databases.items():
+        text = DEMO_RULES.read_text(encoding="utf-8") if each.rules is None else each.rules
+        file = "rules.yaml" if name == "shop" else f"{name}.yaml"
+        (directory / "rules" / file).write_text(text, encoding="utf-8")
+        write_private(directory / f"password-{name}", each.password.reveal())
+        dsn = f"postgresql://{each.user}@{HOST}:{server.port}/{each.database}"
+        served[name] = {"dsn": dsn, "password": {"file": f"password-{name}"}, **tls}
+    document = {"listen": {"postgres": f"{HOST}:{port}"}, "databases": served, "rules": ["rules"], **settings}
     (directory / "maskproxy.yaml").write_text(json.dumps(document, indent=1), encoding="utf-8")  # JSON is YAML
-    return _run(_grant(directory, grants))
+    return _run(_grant(directory, grants, tuple(databases)))
 
 
-async def _grant(directory: Path, grants: Mapping[str, Sequence[str]]) -> Mapping[str, str]:
-    """A principal, a token and a grant each; the tokens by principal."""
+async def _grant(directory: Path, grants: Mapping[str, Sequence[str]], databases: Sequence[str]) -> Mapping[str, str]:
+    """A principal, a token, and a grant for each database; the tokens by principal."""
     tokens = {}
     until = datetime.now(UTC) + timedelta(hours=1)
     async with open_store(f"sqlite+aiosqlite:///{directory / 'store.db'}") as store:
         for principal, scopes in grants.items():
             await store.add_principal(principal)
             tokens[principal] = (await store.issue_token(principal, until)).secret.reveal()
-            await store.create_grant(principal, "shop", scopes, until=until, purpose="tests")
+            for database in databases:
+                await store.create_grant(principal, database, scopes, until=until, purpose="tests")
     return tokens
 
 
