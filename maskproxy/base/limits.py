@@ -24,6 +24,7 @@ MAX_RELATIONS = 200  # read in one statement: each name is looked for among thos
 MAX_VIEW_DEPTH = 16  # views on views
 MAX_SPLICES = 100  # edits of one text: each may grow it by 1 KiB, and the server's grammar reads it again
 MAX_ROUNDS = 8  # of reading a recursive query until its flows are known; 3 are common
+MAX_NESTED_ROUNDS = 64  # of recursive queries inside recursive ones, where rounds multiply; asyncpg's needs 24
 MAX_IDENTIFIER = 63  # NAMEDATALEN - 1; the server truncates longer names, so two could become one
 ANALYSIS_CPU_SECONDS = 1.0  # of one text; TPC-DS's longest query takes a fiftieth of it
 ANALYSIS_SECONDS = 10.0  # the same by the clock on the wall: a busy machine gives little of its time to analysts

@@ -11,14 +11,14 @@ System relations (``pg_catalog``, ``information_schema``) are visible only as ``
 file lists them: some columns, and some rows (``Table.filter``), since they would otherwise name every hidden table.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
-from importlib.resources import files
 from typing import Final
 
 from maskproxy.base.refs import ColumnRef, Generation, Oid, TableRef
+from maskproxy.core.system_relations import SYSTEM_RELATIONS, Sight, SystemColumn, make_sight
 
 SYSTEM_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 SearchPath = tuple[str, ...]
@@ -53,6 +53,9 @@ class Column:
     sources: tuple[str, ...] = ()
     masked: bool = False
     has_default: bool = False
+    declared: Oid = UNKNOWN_OID
+    expression: str = ""
+    object: str | None = None
 
 
 class ConstraintKind(StrEnum):
@@ -115,11 +118,46 @@ class Table:
         return next((column for column in self.columns if column.name == name), None)
 
 
+class ObjectKind(StrEnum):
+    INDEX = "indexes"
+    SEQUENCE = "sequences"
+    CONSTRAINT = "constraints"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogObject:
+    """What exists beside tables. It is in sight when all its ``columns`` are (each as table * 65536 + number: those of
+    an index or key, those at both ends of a foreign key, the one that owns a sequence), and the index it needs.
+
+    The loader leaves out what says more than names of columns: checks, exclusions, indexes with expressions or
+    predicates."""
+
+    kind: ObjectKind
+    oid: Oid
+    columns: frozenset[int]
+    index: Oid = UNKNOWN_OID
+
+
+@dataclass(frozen=True, slots=True)
+class UserType:
+    """A type that is not built in, named by ``ref``. ``parts``: the types it is made of or that are made with it
+    (element, base, fields, subtype, array). ``relation``: the relation it is the row type of, ``is_composite`` when it
+    is nothing else."""
+
+    ref: TableRef
+    parts: tuple[Oid, ...] = ()
+    relation: Oid = UNKNOWN_OID
+    is_enum: bool = False
+    is_composite: bool = False
+    of_extension: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """``functions``, ``operators``, ``types``: names that exist outside pg_catalog and information_schema and could
     therefore stand for something else than the built-in of that name. Members of extensions are left out by the
-    loader. ``cast_types``: types that a user-defined cast turns into another or makes."""
+    loader. ``cast_types``: types that a user-defined cast turns into another or makes. ``objects`` and ``user_types``
+    are what system relations may show beside tables; ``enums``: those among the latter that are in sight and enums."""
 
     generation: Generation
     tables: Mapping[TableRef, Table]
@@ -127,6 +165,9 @@ class Catalog:
     operators: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     cast_types: frozenset[Oid] = frozenset()
+    objects: tuple[CatalogObject, ...] = ()
+    user_types: Mapping[Oid, UserType] = field(default_factory=dict)
+    enums: frozenset[TableRef] = frozenset()
 
     @classmethod
     def empty(cls) -> "Catalog":
@@ -148,7 +189,8 @@ class Catalog:
         """The same relations, of which a scope may see ``select`` (columns by table) and the allow-listed system
         relations."""
         visible = _Visible(self, select)
-        return replace(self, tables={ref: visible.table(table) for ref, table in self.tables.items()})
+        tables = {ref: visible.table(table) for ref, table in self.tables.items()}
+        return replace(self, tables=tables, enums=visible.enums())
 
     def with_masks(self, columns: Iterable[ColumnRef]) -> "Catalog":
         """These columns of views have masks of their own."""
@@ -169,31 +211,8 @@ class Catalog:
         return table.column(ref.column) if table else None
 
 
-@dataclass(frozen=True, slots=True)
-class SystemRelation:
-    """One line of ``system_relations.txt``. ``filter`` may name {schemas} and {types}, see there."""
-
-    columns: frozenset[str]
-    filter: str
-
-
-def _read_system_relations() -> dict[TableRef, SystemRelation]:
-    relations: dict[TableRef, SystemRelation] = {}
-    for line in (files(__package__) / "system_relations.txt").read_text("utf-8").splitlines():
-        name, _, rest = line.partition(":")
-        if line.startswith("#") or not rest:
-            continue
-        columns, _, condition = rest.partition("|")
-        schema, _, relation = name.strip().partition(".")
-        relations[TableRef(schema, relation)] = SystemRelation(frozenset(columns.split()), condition.strip())
-    return relations
-
-
-SYSTEM_RELATIONS: Final[Mapping[TableRef, SystemRelation]] = _read_system_relations()
-
-
 class _Visible:
-    """Marks relations and columns hidden; fills in the filters of system relations."""
+    """Marks relations and columns hidden; fills in the filters and expressions of system relations."""
 
     def __init__(self, catalog: Catalog, select: Mapping[TableRef, frozenset[str]]) -> None:
         self._catalog = catalog
@@ -205,24 +224,82 @@ class _Visible:
         system = SYSTEM_RELATIONS.get(table.ref)
         if system is None:
             return _hide_columns(replace(table, hidden=True), frozenset())
-        condition = system.filter.replace("{schemas}", self._schemas).replace("{types}", self._types)
-        return _hide_columns(replace(table, filter=condition), system.columns)
+        columns = tuple(self._system_column(column, system.columns.get(column.name)) for column in table.columns)
+        return replace(table, columns=columns, filter=self._sight.fill(system.filter))
+
+    def enums(self) -> frozenset[TableRef]:
+        types = (self._catalog.user_types[oid] for oid in self._types())
+        return frozenset(each.ref for each in types if each.is_enum)
+
+    def _system_column(self, column: Column, listed: SystemColumn | None) -> Column:
+        if listed is None:
+            return replace(column, hidden=True)
+        expression = f"NULL::{column.type_name}" if listed.is_null else self._sight.fill(listed.expression or "")
+        return replace(column, expression=expression, object=listed.object)
 
     @cached_property
-    def _schemas(self) -> str:
-        return _list({"pg_catalog", "information_schema", "public"} | {ref.schema for ref in self._select})
+    def _sight(self) -> Sight:
+        whole: dict[int, int] = {}
+        partly: list[int] = []
+        for table, columns in self._selected():
+            if len(columns) == len(table.columns):
+                whole[table.oid] = max((column.attnum for column in columns), default=0)
+            else:
+                partly += [column_key(table.oid, column.attnum) for column in columns]
+        schemas = {"pg_catalog", "information_schema", "public"} | {ref.schema for ref in self._select}
+        return make_sight(self._numbers(), whole, partly, schemas)
+
+    def _numbers(self) -> Mapping[str, frozenset[int]]:
+        """Of the objects in sight, by the place they fill."""
+        columns = {column_key(table.oid, column.attnum) for table, found in self._selected() for column in found}
+        objects = [each for each in self._catalog.objects if each.columns and each.columns <= columns]
+        indexes = frozenset(each.oid for each in objects if each.kind is ObjectKind.INDEX)
+        types = self._types()
+        known = self._catalog.user_types
+        return {
+            "tables": self._tables | {t.oid for ref, t in self._catalog.tables.items() if ref in SYSTEM_RELATIONS},
+            "indexes": indexes,
+            "sequences": frozenset(each.oid for each in objects if each.kind is ObjectKind.SEQUENCE),
+            "constraints": frozenset(
+                each.oid
+                for each in objects
+                if each.kind is ObjectKind.CONSTRAINT and each.index in indexes | {UNKNOWN_OID}
+            ),
+            "types": types,
+            "composites": frozenset(known[each].relation for each in types if known[each].is_composite),
+        }
+
+    def _types(self) -> frozenset[Oid]:
+        """Of visible columns and what these are made of, of extensions, and the rows of visible tables. A table that is
+        hidden may be the type of a column: its row type stays hidden."""
+        known = self._catalog.user_types
+        rows = {oid for oid, each in known.items() if each.relation in self._tables}
+        hidden = {oid for oid, each in known.items() if each.relation and not each.is_composite} - rows
+        hidden |= {oid for oid, each in known.items() if hidden.intersection(each.parts) and not each.relation}
+        waiting = [column.declared or column.type_oid for _, columns in self._selected() for column in columns]
+        waiting += [*rows, *(oid for oid, each in known.items() if each.of_extension)]
+        found: set[Oid] = set()
+        while waiting:
+            oid = waiting.pop()
+            if oid in known and oid not in found | hidden:
+                found.add(oid)
+                waiting += known[oid].parts
+        return frozenset(found)
 
     @cached_property
-    def _types(self) -> str:
-        tables = (self._catalog.tables.get(ref) for ref in self._select)
-        columns = (
-            column.type_oid
-            for table in tables
-            if table
-            for column in table.columns
-            if column.name in self._select[table.ref]
-        )
-        return ", ".join(map(str, sorted(set(columns)))) or "0"
+    def _tables(self) -> frozenset[int]:
+        return frozenset(table.oid for table, _ in self._selected())
+
+    def _selected(self) -> Iterator[tuple[Table, list[Column]]]:
+        for ref, names in sorted(self._select.items()):
+            if ref in self._catalog.tables:
+                table = self._catalog.tables[ref]
+                yield table, [column for column in table.columns if column.name in names]
+
+
+def column_key(table: int, attnum: int) -> int:
+    """One number for a column."""
+    return table * 65536 + attnum
 
 
 def _hide_columns(table: Table, visible: frozenset[str]) -> Table:
@@ -232,7 +309,3 @@ def _hide_columns(table: Table, visible: frozenset[str]) -> Table:
 
 def _mask_columns(table: Table, names: Iterable[str]) -> Table:
     return replace(table, columns=tuple(replace(each, masked=each.name in names) for each in table.columns))
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(names))

@@ -11,7 +11,8 @@ from typing import Final
 import asyncpg
 
 from maskproxy.base.refs import Generation, Oid, TableRef
-from maskproxy.core.catalog import SYSTEM_RELATIONS, Catalog, Column, RelationKind, Table
+from maskproxy.core.catalog import Catalog, CatalogObject, Column, ObjectKind, RelationKind, Table, UserType
+from maskproxy.core.system_relations import SYSTEM_RELATIONS
 from maskproxy.proxy.constraints import load_constraints
 
 _NOT_SYSTEM: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
@@ -57,6 +58,7 @@ WITH RECURSIVE base AS (
 )
 SELECT a.attrelid, a.attname, a.attnum, a.attnotnull,
        coalesce(b.type, a.atttypid) AS type_oid,
+       a.atttypid AS declared,
        coalesce(b.typmod, a.atttypmod) AS typmod,
        pg_catalog.format_type(coalesce(b.type, a.atttypid), NULL) AS type_name,
        coalesce(g.sources, g.others, '{{}}') AS sources,
@@ -108,6 +110,42 @@ WHERE {_NOT_SYSTEM} AND NOT EXISTS (
 """  # noqa: S608 - constants of this module
 
 
+# What system relations may show beside tables, with the columns it is about; see CatalogObject. An index on a system
+# column or an expression has a key 0 or less and is left out.
+_OBJECTS: Final = """
+SELECT 'indexes' AS kind, x.indexrelid AS oid, 0::oid AS index,
+       ARRAY(SELECT x.indrelid::int8 * 65536 + k FROM unnest(x.indkey) AS k) AS columns
+FROM pg_catalog.pg_index AS x
+WHERE x.indrelid >= 16384 AND x.indexprs IS NULL AND x.indpred IS NULL AND 0 < ALL (x.indkey::int2[])
+UNION ALL
+SELECT 'sequences', s.oid, 0, ARRAY[d.refobjid::int8 * 65536 + d.refobjsubid]
+FROM pg_catalog.pg_class AS s JOIN pg_catalog.pg_depend AS d ON d.objid = s.oid
+WHERE s.relkind = 'S' AND d.classid = 'pg_catalog.pg_class'::regclass AND d.refclassid = d.classid
+  AND d.deptype IN ('a', 'i') AND d.refobjsubid > 0
+UNION ALL
+SELECT 'constraints', k.oid, k.conindid,
+       ARRAY(SELECT k.conrelid::int8 * 65536 + n FROM unnest(k.conkey) AS n
+             UNION ALL SELECT k.confrelid::int8 * 65536 + n FROM unnest(k.confkey) AS n)
+FROM pg_catalog.pg_constraint AS k
+WHERE k.contype IN ('p', 'u', 'f', 'n') AND k.conrelid >= 16384
+"""
+
+_USER_TYPES: Final = """
+SELECT t.oid, n.nspname, t.typname, t.typtype = 'e' AS is_enum, t.typrelid AS relation,
+       coalesce(c.relkind = 'c', false) AS is_composite,
+       ARRAY[t.typelem, t.typbasetype, t.typarray, r.rngtypid, r.rngmultitypid, r.rngsubtype]
+       || ARRAY(SELECT f.atttypid FROM pg_catalog.pg_attribute AS f
+                WHERE f.attrelid = c.oid AND c.relkind = 'c' AND f.attnum > 0 AND NOT f.attisdropped) AS parts,
+       EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+               WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e') AS of_extension
+FROM pg_catalog.pg_type AS t
+JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+LEFT JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid
+LEFT JOIN pg_catalog.pg_range AS r ON t.oid IN (r.rngtypid, r.rngmultitypid)
+WHERE t.oid >= 16384
+"""
+
+
 async def load_catalog(connection: asyncpg.Connection, generation: Generation) -> Catalog:
     """Everything analysis needs to know of the database. Raises what asyncpg raises."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -127,7 +165,24 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
             operators=await _names(connection, _OPERATORS),
             types=await _names(connection, _TYPES),
             cast_types=frozenset(Oid(row["type"]) for row in await connection.fetch(_CASTS)),
+            objects=tuple(map(_object, await connection.fetch(_OBJECTS))),
+            user_types={Oid(row["oid"]): _user_type(row) for row in await connection.fetch(_USER_TYPES)},
         )
+
+
+def _object(row: asyncpg.Record) -> CatalogObject:
+    return CatalogObject(ObjectKind(row["kind"]), Oid(row["oid"]), frozenset(row["columns"]), Oid(row["index"]))
+
+
+def _user_type(row: asyncpg.Record) -> UserType:
+    return UserType(
+        ref=TableRef(row["nspname"], row["typname"]),
+        is_enum=row["is_enum"],
+        parts=tuple(Oid(part) for part in row["parts"] if part),
+        relation=Oid(row["relation"]),
+        is_composite=row["is_composite"],
+        of_extension=row["of_extension"],
+    )
 
 
 async def _names(connection: asyncpg.Connection, statement: str) -> frozenset[str]:
@@ -175,4 +230,5 @@ def _column(row: asyncpg.Record) -> Column:
         not_null=row["attnotnull"],
         sources=tuple(row["sources"]),
         has_default=row["has_default"],
+        declared=Oid(row["declared"]),
     )

@@ -103,7 +103,7 @@ def interpret(
     if tree is None:
         return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=statement.command)
     with _refusing():
-        findings = Findings(catalog, search_path, AllowList(catalog), Mentions(tree), evaluated)
+        findings = Findings(catalog, search_path, AllowList(catalog, search_path), Mentions(tree), evaluated)
         outputs = Queries(findings).statement(tree)
         if not evaluated:
             _check_agreement(statement, tree)

@@ -15,6 +15,7 @@ from maskproxy.core.sql.flows_from import Relations
 from maskproxy.core.sql.flows_views import Views
 from maskproxy.core.sql.flows_writes import Writes
 from maskproxy.core.sql.grouping import add_dependents
+from maskproxy.core.sql.objects import check_no_reg, same_object
 from maskproxy.core.sql.resolve import Field, Flow, Scope, renamed
 from maskproxy.core.sql.statement import UseKind
 from maskproxy.core.sql.tree import (
@@ -49,7 +50,8 @@ class Queries:
         views = Views(findings, lambda inside, query, place: Queries(inside).query(query, place))
         self._relations = Relations(findings, self._expressions, views, self.query)
         self._writes = Writes(findings, self._expressions, self._relations, self.query, self._ctes, self._all_outputs)
-        self._in_recursion = False
+        self._recursions = 0
+        self._nested_rounds = 0
 
     def statement(self, tree: StatementTree) -> tuple[Output, ...]:
         outputs = self._either(tree, _OUTSIDE)
@@ -206,6 +208,8 @@ class Queries:
     def _merged(self, one: Flow, other: Flow) -> Flow:
         """One column of a set operation or of VALUES. Unless both sides are known to have one type the server casts
         them to a common one, also where nobody reads the result: that calls functions, and fails for some values."""
+        if (one.reg or other.reg) and same_object(one, other) is None:
+            check_no_reg(replace(one, reg=True), None)
         if not self._findings.same_type(one.direct, other.direct):
             for side in (one, other):
                 self._findings.check_computable(side, None)
@@ -263,24 +267,23 @@ class Queries:
 
     def _fixpoint(self, cte: Cte, query: SetOperation, place: Place) -> Fields:
         """Rows of the left side flow through the right side again and again: iterate until nothing is added. Flows
-        only grow and are bounded, so this ends, but columns that change places can make it long; nested, the rounds
-        would multiply. Both are refused."""
-        if self._in_recursion:
-            raise Refused("WITH RECURSIVE inside another is not supported", position=_shown(cte.position))
-        self._in_recursion = True
+        only grow and are bounded, so this ends, but columns that change places can make it long, and nested, the rounds
+        multiply. Both are bounded."""
+        self._recursions += 1
         first = self.query(query.left, replace(place, ctes=self._ctes(query.tail, place)))
         fields: Fields = ()
         grown = _cte_fields(cte, first)
         rounds = 0
         while grown != fields:
             rounds += 1
-            if rounds > limits.MAX_ROUNDS:
+            self._nested_rounds += self._recursions > 1
+            if rounds > limits.MAX_ROUNDS or self._nested_rounds > limits.MAX_NESTED_ROUNDS:
                 raise LimitExceeded("flows through this recursion are too long", position=_shown(cte.position))
             fields = grown
             outputs = self.query(query, replace(place, ctes={**place.ctes, cte.name: fields}))
             again = _cte_fields(cte, outputs)
             grown = tuple(Field(old.name, _either(old.flow, new.flow)) for old, new in zip(fields, again, strict=True))
-        self._in_recursion = False
+        self._recursions -= 1
         return fields
 
 
@@ -292,7 +295,13 @@ def _cte_fields(cte: Cte, outputs: tuple[Output, ...]) -> Fields:
 def _either(one: Flow, other: Flow) -> Flow:
     """A value that comes from one place or the other."""
     direct = one.direct if one.direct == other.direct else None
-    return Flow(one.sources | other.sources, direct, one.composite or other.composite)
+    return Flow(
+        one.sources | other.sources,
+        direct,
+        one.composite or other.composite,
+        same_object(one, other),
+        one.reg or other.reg,
+    )
 
 
 def _changes_session(item: Item) -> bool:

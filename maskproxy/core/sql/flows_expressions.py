@@ -4,13 +4,15 @@
 not used; ``use`` reads an expression anywhere else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, assert_never
 
 from maskproxy.base.errors import Refused
-from maskproxy.base.refs import ColumnRef
 from maskproxy.core.sql import settings
 from maskproxy.core.sql.findings import Findings, Output, Place
+from maskproxy.core.sql.flows_objects import Objects, check_compared, lookup_of, one_of
 from maskproxy.core.sql.functions import FUNCTIONS, FunctionKind
+from maskproxy.core.sql.objects import check_no_reg, same_object
 from maskproxy.core.sql.oracle_json import NAMES
 from maskproxy.core.sql.resolve import Field, Flow, Scope, WholeRow, computed
 from maskproxy.core.sql.statement import SessionCommand, UseKind, Verb
@@ -30,13 +32,14 @@ from maskproxy.core.sql.tree import (
     Star,
     Subquery,
     SubqueryKind,
-    TypeRef,
     Window,
 )
 
 QueryInterpreter = Callable[[Query, Place], tuple[Output, ...]]
 
-_TYPE_OID: Final = ColumnRef("pg_catalog", "pg_type", "oid")
+_TAKES_ANYTHING: Final = frozenset({"concat", "concat_ws", "count", "format"})
+"""Functions of which no argument gets its type from another."""
+
 _USE_OF_ARGUMENTS: Final = {
     FunctionKind.AGGREGATE: UseKind.AGGREGATE,
     FunctionKind.WINDOW: UseKind.WINDOW,
@@ -52,6 +55,7 @@ class Expressions:
         self._findings = findings
         self._query = query
         self._subquery_names: dict[int, str] = {}
+        self._objects = Objects(findings, self.value, self.use)
 
     # -- entries of a select list
 
@@ -68,8 +72,7 @@ class Expressions:
             case Call(schema=None | "pg_catalog", name="set_config"):
                 return self._set_config(expression)
             case _:
-                flow = self.use(expression, place, UseKind.EXPRESSION)
-                return Flow(flow.sources, None, flow.composite)
+                return replace(self.value(expression, place, UseKind.EXPRESSION), direct=None)
 
     def name(self, expression: Expression) -> str:
         """What the server calls an output column without alias; call it after ``item``. FigureColname in
@@ -118,6 +121,12 @@ class Expressions:
     def use(self, expression: Expression | None, place: Place, kind: UseKind) -> Flow:
         """The flow of an expression; every column in it is recorded as used for ``kind`` or for what is nearer to
         it."""
+        flow = self.value(expression, place, kind)
+        check_no_reg(flow, getattr(expression, "position", None))
+        return flow
+
+    def value(self, expression: Expression | None, place: Place, kind: UseKind) -> Flow:
+        """As ``use``, where a value of type regclass or the like may stand too."""
         match expression:
             case None | Constant():
                 return Flow()
@@ -132,19 +141,16 @@ class Expressions:
                 return self._row_field(expression, place, kind)
             case Star():
                 return self._star(expression, place)
-            case Operation(name, args):
-                if name in NAMES:
-                    self._findings.allow.operation(expression)
-                flow = computed(*(self.use(arg, place, kind) for arg in args))
-                return Flow(flow.sources, None, flow.composite or name == "row")
+            case Operation():
+                return self._operation(expression, place, kind)
             case Operator():
                 return self._operator(expression, place, kind)
             case Cast():
-                return self._cast(expression, place, kind)
+                return self._objects.cast(expression, place, kind)
             case Call():
                 flow = self.call(expression, place, kind)
                 function = FUNCTIONS.get(expression.name)
-                return Flow(flow.sources, None, flow.composite or (function is not None and len(function.columns) > 1))
+                return replace(flow, composite=flow.composite or (function is not None and len(function.columns) > 1))
             case Subquery():
                 return self._subquery(expression, place, kind)
             case unreachable:
@@ -170,14 +176,18 @@ class Expressions:
         special = _SPECIAL.get(call.name)
         if special is not None and call.schema in (None, "pg_catalog"):
             return special(self, call, place, kind)
+        of_object = self._objects.call(call, place, kind)
+        if of_object is not None:
+            return of_object
         function = self._findings.allow.function(call)
         self._findings.functions.add(call.name)
         inner = _USE_OF_ARGUMENTS.get(function.kind, kind)
-        parts = [self.use(arg, place, inner) for arg in call.args]
+        use = self.value if call.name in _TAKES_ANYTHING else self.use
+        parts = [use(arg, place, inner) for arg in call.args]
         parts += [self.sort_keys(call.order_by, place, inner), self.use(call.filter, place, inner)]
         if call.over is not None:
             parts.append(self.window(call.over, place))
-        return computed(*parts)
+        return replace(computed(*parts), reg=False)
 
     def _column(self, column: Column, place: Place, kind: UseKind, *, compared: int = 0) -> Flow:
         found = _scope(place).column(column)
@@ -225,47 +235,30 @@ class Expressions:
     def _operator(self, operator: Operator, place: Place, kind: UseKind) -> Flow:
         for name in operator.names:
             self._findings.allow.operator(operator.schema, name, operator.position)
-        if operator.names != ("=",) or operator.quantified:
-            return computed(*(self.use(arg, place, kind) for arg in operator.args))
-        if (given := _compared_with(operator.args)) is not None:
-            column, values = given
-            flows = [self.use(value, place, kind) for value in values]
-            return computed(self._column(column, place, kind, compared=len(values)), *flows)
-        if len(operator.args) == 2:
-            return self._type_equality(*operator.args, place, kind)
-        return computed(*(self.use(arg, place, kind) for arg in operator.args))
+        looked_up = [lookup_of(arg) for arg in operator.args]
+        column = _compared_column(operator)
+        flows: list[Flow] = []
+        for arg, wanted in zip(operator.args, looked_up, strict=True):
+            if arg is column:
+                flows.append(self._column(column, place, kind, compared=len(operator.args) - 1))
+            elif wanted is not None:
+                flows.append(self._objects.lookup(arg, place, kind))
+            else:
+                flows.append(self.value(arg, place, kind))
+        check_compared(operator, flows, looked_up)
+        copied = flows[0] if operator.nullif else Flow()  # NULLIF gives its first argument or NULL
+        return replace(computed(*flows), object=copied.object, reg=copied.reg)
 
-    def _type_equality(self, left: Expression, right: Expression, place: Place, kind: UseKind) -> Flow:
-        """``pg_type.oid = to_regtype(...)``: drivers look a type up by name. Elsewhere the function would tell which
-        tables exist, since each has a row type; here the filter on pg_type decides."""
-        if isinstance(right, Call) and right.name == "to_regtype" and right.schema in (None, "pg_catalog"):
-            flow = self.use(left, place, kind)
-            if flow.direct != _TYPE_OID:
-                raise _type_lookup(right)
-            return computed(flow, *(self.use(arg, place, kind) for arg in right.args))
-        return computed(self.use(left, place, kind), self.use(right, place, kind))
-
-    def _cast(self, cast: Cast, place: Place, kind: UseKind) -> Flow:
-        self._findings.allow.type(cast.type)
-        if cast.type.name == "text" and not cast.type.array:
-            flow = self._type_name(cast.arg, place, kind)
-            if flow is not None:
-                return flow
-        return Flow(self.use(cast.arg, place, kind).sources)
-
-    def _type_name(self, expression: Expression, place: Place, kind: UseKind) -> Flow | None:
-        """``pg_type.oid::regtype::text`` and ``pg_typeof(...)::text``. As text only: whatever is compared with a
-        regtype is read as a type's name by the server, and an error then tells whether such a table exists."""
-        match expression:
-            case Cast(arg, TypeRef(schema=None | "pg_catalog", name="regtype", array=False)):
-                flow = self.use(arg, place, kind)
-                return computed(flow) if flow.direct == _TYPE_OID else None
-            case Call(schema=None | "pg_catalog", name="pg_typeof"):
-                self._check_shadow(expression)
-                self._findings.functions.add("pg_typeof")
-                return computed(*(self.use(arg, place, kind) for arg in expression.args))
-            case _:
-                return None
+    def _operation(self, operation: Operation, place: Place, kind: UseKind) -> Flow:
+        if operation.name in NAMES:
+            self._findings.allow.operation(operation)
+        flows = [self.value(arg, place, kind) for arg in operation.args]
+        flow = computed(*flows)
+        found = one_of(operation, flows)
+        if found is None and operation.name != "?column?":
+            check_no_reg(flow, operation.position)
+        is_row = operation.name == "row"
+        return Flow(flow.sources, None, flow.composite or is_row, found, flow.reg and found is not None)
 
     def _outputs(self, subquery: Subquery, place: Place) -> tuple[Output, ...]:
         outputs = self._query(subquery.query, place)
@@ -279,7 +272,7 @@ class Expressions:
         read the outputs: whatever makes them matter (DISTINCT, a set operation, computing them) is a use by itself."""
         for operator in subquery.operators:
             self._findings.allow.operator(*operator, subquery.position)
-        test = self.use(subquery.test, place, kind)
+        test = self.value(subquery.test, place, kind)
         mark = len(self._findings.uses)
         outputs = self._outputs(subquery, place)
         if subquery.kind is SubqueryKind.EXISTS:
@@ -288,7 +281,11 @@ class Expressions:
             self._findings.check_computable(output.flow, output.position)
         self._findings.use_outputs(outputs, kind)
         flow = computed(test, *(output.flow for output in outputs))
-        if subquery.kind in (SubqueryKind.SCALAR, SubqueryKind.ARRAY):
+        if subquery.kind is SubqueryKind.SCALAR:
+            return replace(flow, object=same_object(*(output.flow for output in outputs)))
+        if subquery.kind is SubqueryKind.ARRAY or same_object(test, *(output.flow for output in outputs)) is None:
+            check_no_reg(flow, subquery.position)
+        if subquery.kind is SubqueryKind.ARRAY:
             return flow
         return Flow(flow.sources | self._findings.used_since(mark))
 
@@ -296,10 +293,16 @@ class Expressions:
 
     def _set_config(self, call: Call) -> Flow:
         """``SELECT set_config('name', 'value', bool)``: SET in another spelling, so SET's rules hold."""
+        value: str | None = None
         match call.args:
             case (Constant(str(name)), Constant(str(value)), Constant("true" | "false" as local)):
                 self._check_shadow(call)
                 settings.check_setting(name, value, search_path=self._findings.search_path)
+            case (Constant(str(name)), Parameter(number), Constant("true" | "false" as local)) if settings.is_free(
+                name
+            ):
+                self._check_shadow(call)
+                self._findings.parameters = max(self._findings.parameters, number)
             case _:
                 raise Refused("set_config takes literals only under a masking scope", position=_shown(call.position))
         if self._findings.session is not None:
@@ -317,26 +320,15 @@ class Expressions:
             case (Constant(str(name)),) | (Constant(str(name)), Constant()) if settings.is_readable(name):
                 self._findings.functions.add("current_setting")
                 return Flow()
+            case (Cast(Parameter() as parameter, _),) | (Parameter() as parameter,) if parameter.position is not None:
+                self._findings.functions.add("current_setting")
+                self._findings.edits.parameters[parameter.position] = settings.guarded(f"${parameter.number}")
+                return self.use(parameter, place, kind)
+            case (Column() as name,) if self.value(name, place, kind).object == "setting":  # of pg_settings
+                self._findings.functions.add("current_setting")
+                return Flow()
             case _:
                 raise Refused("this setting may not be shown", position=_shown(call.position))
-
-    def _to_regtype(self, call: Call, place: Place, kind: UseKind) -> Flow:
-        raise _type_lookup(call)
-
-    def _pg_typeof(self, call: Call, place: Place, kind: UseKind) -> Flow:
-        raise Refused(
-            "pg_typeof is allowed as text only under a masking scope",
-            hint="Write pg_typeof(...)::text.",
-            position=_shown(call.position),
-        )
-
-    def _format_type(self, call: Call, place: Place, kind: UseKind) -> Flow:
-        """Names a type by number: only of a number that pg_type's filter let through."""
-        self._check_shadow(call)
-        flows = [self.use(arg, place, kind) for arg in call.args]
-        if not flows or flows[0].direct != _TYPE_OID:
-            raise _type_lookup(call)
-        return computed(*flows)
 
     def _check_shadow(self, call: Call) -> None:
         if call.schema is None and self._findings.allow.is_shadowed(call.name):
@@ -346,9 +338,6 @@ class Expressions:
 _SPECIAL: Final[dict[str, Callable[[Expressions, Call, Place, UseKind], Flow]]] = {
     "set_config": Expressions._set_config_elsewhere,
     "current_setting": Expressions._current_setting,
-    "to_regtype": Expressions._to_regtype,
-    "pg_typeof": Expressions._pg_typeof,
-    "format_type": Expressions._format_type,
 }
 
 
@@ -356,25 +345,19 @@ def _scope(place: Place) -> Scope:
     return place.scope or Scope()
 
 
-def _compared_with(args: tuple[Expression, ...]) -> tuple[Column, tuple[Expression, ...]] | None:
-    """A column and the literals and parameters it is compared with for equality, when that is what they are."""
-    for column, values in ((args[0], args[1:]), (args[-1], args[:-1])):
+def _compared_column(operator: Operator) -> Column | None:
+    """The column that is compared with literals and parameters for equality, when that is what the arguments are."""
+    if operator.names != ("=",) or operator.quantified:
+        return None
+    for column, values in ((operator.args[0], operator.args[1:]), (operator.args[-1], operator.args[:-1])):
         if isinstance(column, Column) and all(map(_is_given, values)):
-            return column, values
+            return column
     return None
 
 
 def _is_given(expression: Expression) -> bool:
     """A literal or a parameter, perhaps with a type written to it."""
     return isinstance(expression.arg if isinstance(expression, Cast) else expression, Constant | Parameter)
-
-
-def _type_lookup(call: Call) -> Refused:
-    return Refused(
-        f"{call.name} is allowed on pg_type.oid only under a masking scope",
-        hint="It would tell the names of tables, each of which is a type too.",
-        position=_shown(call.position),
-    )
 
 
 def _shown(position: int | None) -> int | None:

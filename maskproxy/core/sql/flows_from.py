@@ -1,7 +1,7 @@
 """FROM: which relations come into sight, with which columns, and what joining them uses."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from maskproxy.base import limits
@@ -13,6 +13,7 @@ from maskproxy.core.sql.findings import Findings, Output, Place
 from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_views import Views
 from maskproxy.core.sql.functions import FunctionKind
+from maskproxy.core.sql.objects import check_no_reg, same_object
 from maskproxy.core.sql.resolve import Field, Flow, Relation, Scope, check_names
 from maskproxy.core.sql.statement import UseKind
 from maskproxy.core.sql.substitute import derived_table
@@ -130,8 +131,11 @@ class Relations:
             table = None if table.ref.schema in SYSTEM_SCHEMAS else table.unhidden()
         if table is None or table.hidden:
             raise unknown_table(item)
+        if table.ref.schema in SYSTEM_SCHEMAS and self._findings.mentions.names("tableoid"):
+            table = _with_tableoid(table)
         self._findings.tables.add(table.ref)
-        if table.kind is RelationKind.VIEW and not (item.only or item.sampled):
+        is_view = table.kind is RelationKind.VIEW and table.ref.schema not in SYSTEM_SCHEMAS
+        if is_view and not (item.only or item.sampled):
             return self._views.relation(item, table).aliased(item.alias, item.position)
         self._check_readable(item, table)
         if not self._findings.substitutes(item, table):
@@ -139,7 +143,7 @@ class Relations:
         return base_relation(item, table, self._findings.unqualify, self._findings.primary_key(table))
 
     def _check_readable(self, item: TableItem, table: Table) -> None:
-        if table.kind not in _STORED:
+        if table.kind not in _STORED and table.ref.schema not in SYSTEM_SCHEMAS:
             raise Refused(
                 f'{_KIND_NAMES.get(table.kind, "view")} "{item.name}" is not supported under a masking scope',
                 hint="Read the tables it is made of.",
@@ -222,7 +226,7 @@ class Relations:
         for _, type_ref in item.columns:
             self._findings.allow.type(type_ref)
         names = [name for name, _ in item.columns] or list(function.columns) or [alias or call.name]
-        return [Field(name, Flow(flow.sources)) for name in names]
+        return [Field(name, Flow(flow.sources, object=flow.object, reg=flow.reg)) for name in names]
 
     def _is_array(self, expression: Expression, place: Place) -> bool:
         """Provably an array of scalars: unnest of a tsvector or of rows has other columns."""
@@ -269,11 +273,13 @@ class Relations:
         first, second = _only(left, name), _only(right, name)
         for side in (first, second):
             self._findings.check_computable(side.flow, None)
+            check_no_reg(side.flow, None)
             self._findings.use(side.flow.sources, UseKind.JOIN, None)
         direct = second.flow.direct if kind is JoinKind.RIGHT else first.flow.direct
         if kind is JoinKind.FULL or not self._findings.same_type(first.flow.direct, second.flow.direct):
             direct = None
-        return Field(name, Flow(first.flow.sources | second.flow.sources, direct))
+        sources = first.flow.sources | second.flow.sources
+        return Field(name, Flow(sources, direct, object=same_object(first.flow, second.flow)))
 
 
 def _leaves(item: FromItem) -> Iterator[FromItem]:
@@ -322,7 +328,13 @@ def base_relation(
 
 def _base_field(table: Table, column: CatalogColumn) -> Field:
     ref = ColumnRef(table.ref.schema, table.ref.name, column.name)
-    return Field(column.name, Flow(frozenset({ref}), ref, column.type_oid >= _FIRST_USER_OID))
+    return Field(column.name, Flow(frozenset({ref}), ref, column.type_oid >= _FIRST_USER_OID, column.object))
+
+
+def _with_tableoid(table: Table) -> Table:
+    """Tools join what they find in several catalogs by it."""
+    tableoid = CatalogColumn(name="tableoid", expression=f"{table.oid}::pg_catalog.oid", object="class")
+    return replace(table, columns=(*table.columns, tableoid))
 
 
 def _spread(item: FunctionCall) -> list[FunctionCall]:

@@ -12,7 +12,8 @@ from importlib.resources import files
 from typing import Final
 
 from maskproxy.base.errors import Refused
-from maskproxy.core.catalog import Catalog
+from maskproxy.base.refs import TableRef
+from maskproxy.core.catalog import Catalog, SearchPath
 from maskproxy.core.sql.tree import Call, Operation, TypeRef
 
 
@@ -41,8 +42,9 @@ class Function:
 class AllowList:
     """Checks names against the lists, for one catalog."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, search_path: SearchPath = ()) -> None:
         self._catalog = catalog
+        self._search_path = search_path
 
     def function(self, call: Call) -> Function:
         """Raises Refused unless it is a listed built-in that nothing outside pg_catalog can stand in for."""
@@ -74,7 +76,16 @@ class AllowList:
             raise _shadowed(f"operator {name}", f"OPERATOR(pg_catalog.{name})", position)
 
     def type(self, type_ref: TypeRef) -> None:
-        check_type(type_ref)
+        """Raises Refused unless it is a listed built-in, or an enum in sight."""
+        if not self._is_enum(type_ref):
+            check_type(type_ref)
+
+    def _is_enum(self, type_ref: TypeRef) -> bool:
+        """An enum in sight: casting to it reads its labels, which are in sight too. Without schema it must be in the
+        first one of the search path, and not be named as a built-in."""
+        if type_ref.schema is not None:
+            return TableRef(type_ref.schema, type_ref.name) in self._catalog.enums
+        return bool(self._search_path) and TableRef(self._search_path[0], type_ref.name) in self._catalog.enums
 
 
 def check_type(type_ref: TypeRef) -> None:

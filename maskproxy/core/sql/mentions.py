@@ -29,6 +29,10 @@ class Mentions:
             return True
         return any(column.hidden and column.name in self._columns for column in table.columns)
 
+    def names(self, column: str) -> bool:
+        """Some column reference has this name in it."""
+        return column in self._columns
+
     @cached_property
     def _nodes(self) -> tuple[Any, ...]:
         found: list[Any] = []

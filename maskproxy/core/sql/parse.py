@@ -333,6 +333,8 @@ def slot_of(nodes: Iterable[exp.Expr | None]) -> Slot:
                 references.append(("$", node.name))
             case exp.Select() | exp.SetOperation() | exp.Subquery() | exp.Values():
                 subqueries.append(read_query(node))
+            case exp.Collate(this=collated, expression=exp.Column()):  # the name of a collation
+                stack.append(collated)
             case exp.Command():
                 raise refusal("command")
             case exp.Lambda():  # f(column -> 'key') read as a function of its own

@@ -38,22 +38,30 @@ def parse_tree(text: str, tokens: Sequence[Token]) -> exp.Expr:
     Raises Refused when it cannot read it, LimitExceeded where that would take long."""
     _check_type_depth(tokens)
     with reading():
-        trees = sqlglot.parse(_spaced(text, tokens), dialect="postgres", error_level=ErrorLevel.RAISE)
+        trees = sqlglot.parse(_readable(text, tokens), dialect="postgres", error_level=ErrorLevel.RAISE)
         if len(trees) != 1 or trees[0] is None:
             raise refusal("number of statements")
         return trees[0]
 
 
-def _spaced(text: str, tokens: Sequence[Token]) -> str:
-    """With a space behind each parameter: in ``$1,$2`` sqlglot sees the dollar quote ``$1,$``."""
+def _readable(text: str, tokens: Sequence[Token]) -> str:
+    """With a space behind each parameter: in ``$1,$2`` sqlglot sees the dollar quote ``$1,$``. Without arrays of types
+    that it knows no arrays of (``$1::oid[]``), since it says nothing of types anyway."""
+    start = tokens[0].start
+    edits = [(token.end, token.end, " ") for token in tokens if token.kind is TokenKind.PARAMETER]
+    edits += [
+        (token.start, token.end, "text")
+        for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        if token.value in _NO_ARRAYS and before.value == "::" and after.is_punctuation("[")
+    ]
     parts, end = [], 0
-    for token in tokens:
-        if token.kind is TokenKind.PARAMETER:
-            parts.append(text[end : token.end - tokens[0].start])
-            end = token.end - tokens[0].start
-    return " ".join([*parts, text[end:]])
+    for first, last, replacement in sorted(edits):
+        parts += [text[end : first - start], replacement]
+        end = last - start
+    return "".join([*parts, text[end:]])
 
 
+_NO_ARRAYS: Final = frozenset({"oid", "regclass", "regtype", "regproc", "regnamespace", "name"})
 _TYPE_WORDS: Final = frozenset(
     word.lower() for word, kind in Postgres.Tokenizer.KEYWORDS.items() if kind in Postgres.Parser.TYPE_TOKENS
 )

@@ -24,17 +24,21 @@ class Flow:
     """What a value is made of: ``sources`` can reach it, ``direct`` is the one column it copies unchanged.
 
     ``composite``: it may be a row, so functions in FROM could spread it into columns that are not known here.
+    ``object``: it is the number or the name of a visible object of that kind, or NULL; ``reg``: it may be of type
+    regclass, regtype or the like, see ``flows_objects``.
     """
 
     sources: frozenset[ColumnRef] = NOTHING
     direct: ColumnRef | None = None
     composite: bool = False
+    object: str | None = None
+    reg: bool = False
 
 
 def computed(*flows: Flow) -> Flow:
     """A value computed from these."""
     sources = NOTHING.union(*(flow.sources for flow in flows))
-    return Flow(sources, None, any(flow.composite for flow in flows))
+    return Flow(sources, None, any(flow.composite for flow in flows), None, any(flow.reg for flow in flows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Relation:
         return self._by_name.get(name, [])
 
     def row(self) -> Flow:
-        return Flow(computed(*(field.flow for field in self.fields)).sources, None, True)
+        return replace(computed(*(field.flow for field in self.fields)), composite=True)
 
     def covered(self) -> "Relation":
         """As a join hides it: named itself only."""

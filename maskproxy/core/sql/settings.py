@@ -50,6 +50,18 @@ def is_readable(name: str) -> bool:
     return name.lower() in _RULES
 
 
+def is_free(name: str) -> bool:
+    """The server itself accepts no other values than we do, so a parameter may give one."""
+    return _RULES.get(name.lower()) in ("bool", "integer", "duration")
+
+
+def guarded(expression: str) -> str:
+    """SQL for a setting's name of which only the server will know the value: NULL unless it is readable."""
+    names = ", ".join(f"'{name}'" for name in sorted(_RULES))
+    condition = f"s.n = pg_catalog.lower({expression}::pg_catalog.text)"
+    return f"(SELECT s.n FROM pg_catalog.unnest(ARRAY[{names}]) AS s (n) WHERE {condition})"  # noqa: S608 - our names
+
+
 def _refusal(name: str) -> Refused:
     return Refused(
         f'setting "{name.lower()}" may not be changed',

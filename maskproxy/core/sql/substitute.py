@@ -24,7 +24,19 @@ from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.oracle_writes import read_statement
 from maskproxy.core.sql.statement import Splice
-from maskproxy.core.sql.tree import Alias, Column, Constant, DerivedItem, Expression, Query, Select, Star, TableItem
+from maskproxy.core.sql.tree import (
+    Alias,
+    Call,
+    Column,
+    Constant,
+    DerivedItem,
+    Expression,
+    Parameter,
+    Query,
+    Select,
+    Star,
+    TableItem,
+)
 from maskproxy.core.sql.tree_writes import StatementTree
 
 Evaluated = Mapping[ColumnRef, str]
@@ -36,15 +48,19 @@ class Edits:
     """What is to be edited in one statement, by the position of the node that it is done to.
 
     ``tables``: the reference there, and the derived table that takes its place. ``unqualified``: a column or star that
-    loses its schema. ``groups``: a key of GROUP BY, and the columns that are put before it.
+    loses its schema. ``groups``: a key of GROUP BY, and the columns that are put before it. ``withheld``: a call, and
+    the NULL that takes the place of its first argument. ``parameters``: one, and the expression of it that takes its
+    place.
     """
 
     tables: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
     unqualified: set[int] = field(default_factory=set)
     groups: dict[int, tuple[Column, ...]] = field(default_factory=dict)
+    withheld: dict[int, tuple[Call, str]] = field(default_factory=dict)
+    parameters: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.tables) + len(self.unqualified) + len(self.groups)
+        return sum(map(len, (self.tables, self.unqualified, self.groups, self.withheld, self.parameters)))
 
 
 _NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
@@ -68,6 +84,8 @@ def make_splices(edits: Edits, tokens: tuple[Token, ...]) -> tuple[Splice, ...]:
         *(make_splice(item, derived, tokens) for _, (item, derived) in sorted(edits.tables.items())),
         *(_group_splice(position, columns) for position, columns in sorted(edits.groups.items())),
         *(_unqualify_splice(position, tokens) for position in sorted(edits.unqualified)),
+        *(_withhold_splice(call, null, tokens) for _, (call, null) in sorted(edits.withheld.items())),
+        *(_parameter_splice(*item, tokens) for item in sorted(edits.parameters.items())),
     )
 
 
@@ -121,7 +139,27 @@ def derived_query(table: Table, evaluated: Evaluated, source: str) -> str:
 
 def _column(table: Table, column: CatalogColumn, evaluated: Evaluated) -> str:
     expression = evaluated.get(ColumnRef(table.ref.schema, table.ref.name, column.name))
-    return quoted(column.name) if expression is None else f"{expression} AS {quoted(column.name)}"
+    expression = expression or column.expression
+    return f"{expression} AS {quoted(column.name)}" if expression else quoted(column.name)
+
+
+def _parameter_splice(position: int, replacement: str, tokens: tuple[Token, ...]) -> Splice:
+    token = next(each for each in tokens if each.start == position)
+    return Splice(position, token.end, replacement)
+
+
+def _withhold_splice(call: Call, null: str, tokens: tuple[Token, ...]) -> Splice:
+    """The edit that gives a function ``null`` as its first argument."""
+    first = next(index for index, token in enumerate(tokens) if token.start == call.position)
+    opening = first + (3 if call.schema is not None else 1)
+    if not tokens[opening].is_punctuation("("):
+        raise Refused("this call cannot be edited safely", position=tokens[first].start + 1)
+    depth = 0
+    for token in tokens[opening:]:
+        if depth == 1 and (token.is_punctuation(",") or token.is_punctuation(")")):
+            return Splice(tokens[opening].end, token.start, null)
+        depth += (token.value in ("(", "[")) - (token.value in (")", "]")) if token.kind is TokenKind.PUNCTUATION else 0
+    raise Refused("this call cannot be edited safely", position=tokens[first].start + 1)
 
 
 def check_edited(tree: StatementTree, edited: str, edits: Edits) -> None:
@@ -152,6 +190,10 @@ def _replace(node: Any, edits: Edits) -> Any:
         return replace(node, qualifier=node.qualifier[1:])
     if not is_dataclass(node) or isinstance(node, type):
         return node
+    if isinstance(node, Call) and node.position is not None and node.position in edits.withheld:
+        return replace(node, args=(_expression(edits.withheld[node.position][1]), *node.args[1:]))
+    if isinstance(node, Parameter) and node.position is not None and node.position in edits.parameters:
+        return _expression(edits.parameters[node.position])
     if isinstance(node, Select) and edits.groups:
         node = replace(node, group_by=tuple(_with_dependents(node, edits)))
     changed = {each.name: _replace(getattr(node, each.name), edits) for each in fields(node)}
@@ -173,6 +215,12 @@ def _derived_item(item: TableItem, replacement: str) -> DerivedItem:
 def _read(text: str) -> Query:
     source = Source(text)
     return read_query(source, parse_statements(source)[0][2])
+
+
+def _expression(text: str) -> Expression:
+    query = _read(f"SELECT {text}")
+    assert isinstance(query, Select)
+    return query.items[0].expression
 
 
 def quoted(name: str) -> str:

@@ -24,7 +24,8 @@ from maskproxy.base.refs import ColumnRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.sql.analysis import analyse
 from maskproxy.core.sql.statement import Analysis, Output, Write
-from maskproxy.core.sql.substitute import apply_splices
+from maskproxy.core.sql.substitute import apply_splices, derived_table
+from maskproxy.core.system_relations import SYSTEM_RELATIONS
 from tests.core.sql.catalogs import shop
 
 DIRECTORY = Path(__file__).parent / "cases"
@@ -83,11 +84,11 @@ def result(sql: str, catalog: Catalog) -> Want | list[Want]:
         analyses = analyse(sql, catalog)
     except StatementError as error:
         return Want(refused=error.sqlstate, says=error.message)
-    wants = [_want(sql, analysis) for analysis in analyses]
+    wants = [_want(sql, analysis, catalog) for analysis in analyses]
     return wants[0] if len(wants) == 1 else wants
 
 
-def _want(sql: str, analysis: Analysis) -> Want:
+def _want(sql: str, analysis: Analysis, catalog: Catalog) -> Want:
     command = analysis.session
     words = [] if command is None else [str(command.verb), command.name, command.value, command.local and "(local)"]
     edited = apply_splices(sql[: analysis.end], analysis.splices)[analysis.start :] if analysis.splices else ""
@@ -98,8 +99,16 @@ def _want(sql: str, analysis: Analysis) -> Want:
         locks=[table.name for table in sorted(analysis.locks)],
         session=" ".join(word for word in words if word),
         parameters=analysis.parameters,
-        sends=edited,
+        sends=_shortened(edited, analysis, catalog),
     )
+
+
+def _shortened(edited: str, analysis: Analysis, catalog: Catalog) -> str:
+    """With ``<pg_catalog.pg_type>`` for what stands for a system relation, which goes by ``system_relations.txt``."""
+    for ref in sorted(analysis.tables):
+        if ref in SYSTEM_RELATIONS:
+            edited = edited.replace(derived_table(catalog.tables[ref], {}, only=False), f"<{ref}>")
+    return edited
 
 
 def _output(output: Output) -> str:

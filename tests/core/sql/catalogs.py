@@ -17,7 +17,10 @@ _SYSTEM: Mapping[str, str] = {
     "pg_type": "oid typname typnamespace typtype typrelid typelem typarray typdelim typdefault",
     "pg_namespace": "oid nspname",
     "pg_enum": "oid enumtypid enumsortorder enumlabel",
-    "pg_class": "oid relname relnamespace",
+    "pg_class": "oid relname relnamespace reltuples",
+    "pg_attribute": "attrelid attname atttypid attnum attnotnull attisdropped",
+    "pg_index": "indexrelid indrelid indisunique",
+    "pg_description": "objoid classoid objsubid description",
 }
 
 
@@ -33,7 +36,10 @@ def whole_catalog() -> Catalog:
 
 
 def _table(schema: str, name: str, columns: str, kind: RelationKind) -> Table:
-    fields = tuple(Column(name=each, type_oid=Oid(25), attnum=number) for number, each in enumerate(columns.split(), 1))
+    fields = tuple(
+        Column(name=each, type_oid=Oid(25), type_name="text", attnum=number)
+        for number, each in enumerate(columns.split(), 1)
+    )
     return Table(ref=TableRef(schema, name), kind=kind, columns=fields)
 
 
