@@ -85,19 +85,12 @@ def plan_text(text: str, scope: Scope, search_path: Sequence[str], stamp: Stamp)
         return Plan(text=text, sql=text, statements=(), stamp=stamp, transparent=True)
     path = tuple(search_path)
     plain = without_table_copies(text, scope.catalog, path)
-    if plain != text:
-        return _plan_plain(text, plain, scope, path, stamp)
-    decided = [_decided(statement, scope, path) for statement in read(text, path)]
-    check_splices([analysis for analysis, _ in decided])
-    return make_plan(text, decided, scope, stamp)
-
-
-def _plan_plain(text: str, plain: str, scope: Scope, search_path: SearchPath, stamp: Stamp) -> Plan:
-    """The plan of another text that says the same; positions in it would mislead the client."""
     try:
-        return replace(plan_text(plain, scope, search_path, stamp), text=text)
+        decided = [_decided(statement, scope, path) for statement in read(plain, path)]
+        check_splices([analysis for analysis, _ in decided])
+        return replace(make_plan(plain, decided, scope, stamp), text=text)
     except StatementError as error:
-        error.position = None
+        error.position = error.position if plain == text else None  # it would be one in another text
         raise
 
 
@@ -190,7 +183,7 @@ def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPla
             return replace(query, outputs=None, governed=(), shown=frozenset(), carried=query)
         case StatementKind.EXPLAIN:
             return replace(query, outputs=None, governed=(), shown=frozenset())
-        case StatementKind.COPY_OUT:
+        case StatementKind.COPY_OUT | StatementKind.COPY_IN:
             return replace(query, outputs=None)
         case _:
             return query

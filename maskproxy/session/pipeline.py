@@ -14,6 +14,7 @@ from enum import Enum, auto
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
+from maskproxy.core.sql.statement import StatementKind
 from maskproxy.session.masking import RowMasks
 from maskproxy.session.statements import Operation, Portal, PreparedStatement, Source
 
@@ -141,6 +142,14 @@ class Pipeline:
     def find(self, number: int) -> Request | None:
         """The request whose intent record has this number; None when it has left the queue."""
         return next((request for request in self._requests if request.number == number), None)
+
+    @property
+    def copies_in(self) -> bool:
+        """A COPY FROM of an analysed text is among them, so copy data of the client are for the server."""
+        statements = (
+            each for request in self._requests if request.plan is not None for each in request.plan.statements
+        )
+        return any(each.analysis is not None and each.analysis.kind is StatementKind.COPY_IN for each in statements)
 
     def copy_data_came(self) -> None:
         for request in self._requests:

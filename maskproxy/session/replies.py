@@ -330,15 +330,17 @@ class Replies:
 
     def _on_copy(self, head: Request, payload: bytes, frame: bytes) -> None:
         if not self._state.transparent or head.plan is None or not head.plan.transparent:
-            self._check_copy_out(head, payload, frame[0])
+            self._check_copy(head, payload, frame[0])
         head.copying = head.copying or frame[0] == B.COPY_IN_RESPONSE
         self._emit(head, frame)
 
-    def _check_copy_out(self, head: Request, payload: bytes, kind: int) -> None:
+    def _check_copy(self, head: Request, payload: bytes, kind: int) -> None:
         """Under a masking scope: of a statement that asked for it, as wide as its plan says."""
         plan = head.plan
         statement = plan.statements[head.index] if plan is not None and head.index < len(plan.statements) else None
         analysis = None if statement is None else statement.analysis
+        if kind == B.COPY_IN_RESPONSE and analysis is not None and analysis.kind is StatementKind.COPY_IN:
+            return
         if analysis is None or analysis.kind is not StatementKind.COPY_OUT or kind == B.COPY_IN_RESPONSE:
             raise ProtocolError("the server started a COPY under a masking scope")
         if kind == B.COPY_OUT_RESPONSE:

@@ -263,8 +263,8 @@ class Requests:
             self.gate.refuse(error, extended=False)
 
     def _on_copy(self, payload: bytes, frame: bytes) -> None:
-        """Outside COPY the server ignores these; under a masking scope COPY never starts."""
-        if self._state.transparent:
+        """Outside COPY the server ignores these; under a masking scope they are for a COPY FROM that was permitted."""
+        if self._state.transparent or self._state.pipeline.copies_in:
             self._note_copy()
             self._state.to_backend.append(frame)
 

@@ -267,7 +267,7 @@ def test_psql_copies(zoo: Zoo) -> None:
     done = psql(zoo.agent, r"\copy people (id) to stdout")
     assert done.stdout.split() == ["1", "2", "3", "4"]
     done = psql(zoo.agent, r"\copy visits from /dev/null", stop=False)
-    assert "COPY FROM is not allowed" in done.stderr
+    assert "may not insert" in done.stderr
 
 
 def test_psql_fetches_by_cursor(zoo: Zoo) -> None:

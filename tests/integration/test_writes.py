@@ -119,7 +119,7 @@ def test_a_masked_row_is_read_and_masked_values_cannot_be_saved(writer: psycopg.
         "INSERT INTO parts_1 (id) VALUES (1)",
         "MERGE INTO orders o USING customers c ON c.id = o.customer_id WHEN MATCHED THEN DELETE",
         "TRUNCATE orders",
-        "COPY orders FROM STDIN",
+        "COPY customers (id, email) FROM STDIN",
     ],
 )
 def test_what_would_tell_or_launder_is_refused(shop: Proxy, writer: psycopg.Connection, statement: str) -> None:
@@ -244,3 +244,34 @@ def test_sqlalchemy_orm(shop: Proxy, driver: str) -> None:
             session.flush()
         session.rollback()
     engine.dispose()
+
+
+def test_copy_from_stdin(shop: Proxy) -> None:
+    """By psycopg in the simple protocol, by asyncpg in the extended one; the second of each is wrong in its data."""
+    with psycopg.connect(shop.dsn("writer")) as connection:
+        with connection.cursor().copy("COPY orders (id, total) FROM STDIN") as copying:
+            copying.write_row((1001, Decimal("2.50")))
+        connection.commit()
+        again = connection.cursor().copy("COPY orders (id) FROM STDIN (FORMAT csv)")
+        with pytest.raises(errors.UniqueViolation) as refusal, again as copying:
+            copying.write("1001")
+        assert refusal.value.diag.message_detail is None
+        connection.rollback()
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute("COPY customers (id, email) FROM STDIN")
+        assert connection.execute("SELECT total FROM orders WHERE id = 1001").fetchone() == (Decimal("2.50"),)
+
+    async def copy() -> None:
+        agent = await asyncpg.connect(shop.dsn("writer"))
+        try:
+            records = [(1002, Decimal(1)), (1003, Decimal(2))]
+            tag = await agent.copy_records_to_table("orders", records=records, columns=["id", "total"])
+            assert tag == "COPY 2"
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await agent.copy_records_to_table("orders", records=records, columns=["id", "total"])
+            assert await agent.fetchval("SELECT count(*) FROM orders WHERE id > 1000") == 3
+        finally:
+            await agent.close()
+
+    asyncio.run(copy())
+    assert truth(shop, "DELETE FROM orders WHERE id > 1000 RETURNING 1") == [(1,)] * 3

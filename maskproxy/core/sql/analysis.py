@@ -17,7 +17,7 @@ from typing import Final
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.core.catalog import Catalog, SearchPath
-from maskproxy.core.sql import carry, classify, substitute
+from maskproxy.core.sql import carry, classify, copy_in, substitute
 from maskproxy.core.sql.facts import check_agreement, statement_facts
 from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.findings import Output as Found
@@ -70,6 +70,7 @@ class Statement:
     command: SessionCommand | None
     tree: StatementTree | None
     carrier: Carrier | None = None
+    copied: Piece | None = None  # the COPY FROM that it stands for
 
     @property
     def tree_piece(self) -> Piece:
@@ -99,6 +100,8 @@ def interpret(
 ) -> Analysis:
     """What a statement reads. Tables with ``evaluated`` columns are substituted: that is the second time it is
     interpreted, so the parsers have agreed already. Raises the StatementError that refuses it."""
+    if statement.copied is not None:
+        return _copy_in(statement, statement.copied, catalog, search_path)
     piece, tree = statement.piece, statement.tree
     if tree is None:
         return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=statement.command)
@@ -126,6 +129,15 @@ def interpret(
         carrier=statement.carrier,
         combines=combines(tree),
     )
+
+
+def _copy_in(statement: Statement, piece: Piece, catalog: Catalog, search_path: SearchPath) -> Analysis:
+    try:
+        found = interpret(replace(statement, copied=None), catalog, search_path)
+    except StatementError as error:
+        error.position = piece.start + 1
+        raise
+    return replace(found, kind=StatementKind.COPY_IN, start=piece.start, end=piece.end, outputs=(), splices=())
 
 
 def check_splices(analyses: Sequence[Analysis]) -> None:
@@ -158,6 +170,12 @@ def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
     for piece, (offset, node, message) in zip(pieces, parsed, strict=True):
         if not offset <= piece.start:
             raise Refused("this text is split into statements differently by two parsers", position=piece.start + 1)
+        copied = copy_in.copy_in(piece)
+        if copied is not None:
+            copy_in.check_copy_in(source, node, message, copied)
+            (insert,) = _read(copied.insert, search_path)
+            yield replace(insert, copied=piece)
+            continue
         carrier = carry.carrier(piece)
         if carrier is not None:
             inner = carry.carried_query(source, node, message, carrier)

@@ -10,15 +10,14 @@ from typing import Final
 from maskproxy.base.errors import Refused
 from maskproxy.core.sql.functions import check_type
 from maskproxy.core.sql.lex import TokenKind, lex
-from maskproxy.core.sql.oracle import Fields, Message, Source, node, parse_statements, strings
+from maskproxy.core.sql.options import OFF, ON, TRUE, Options, copy_out_target, option_list, read_option
+from maskproxy.core.sql.oracle import Fields, Message, Source, node, parse_statements
 from maskproxy.core.sql.oracle_expressions import Reader
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.statement import Carrier, Splice, StatementKind
 from maskproxy.core.sql.tokens import Piece, TokenCursor, split
 
 _QUERY_ROOTS: Final = ("select", "values", "table", "with", "(")
-
-Options = list[tuple[str, str | None]]
 
 
 def carrier(piece: Piece) -> Carrier | None:
@@ -50,9 +49,6 @@ def _rest(cursor: TokenCursor) -> tuple[int, int]:
 
 _SWITCHES: Final = frozenset({"costs", "verbose", "generic_plan", "buffers", "summary", "memory"})
 _ONLY_OFF: Final = frozenset({"analyze", "timing", "wal", "settings"})
-_OFF: Final = frozenset({"off", "false", "0"})
-_TRUE: Final = frozenset({"on", "true", "1"})
-_ON: Final = frozenset({*_TRUE, None})
 _FORMATS: Final = frozenset({"text", "xml", "json", "yaml"})
 
 
@@ -60,7 +56,7 @@ def _explain(cursor: TokenCursor) -> Carrier:
     options: Options = []
     ahead = cursor.rest()
     if len(ahead) > 1 and ahead[0].is_punctuation("(") and ahead[1].value not in _QUERY_ROOTS:
-        options = _option_list(cursor)
+        options = option_list(cursor)
     else:
         for word in ("analyze", "analyse", "verbose"):
             if cursor.take(word):
@@ -72,8 +68,8 @@ def _explain(cursor: TokenCursor) -> Carrier:
 
 
 def _check_explain_option(cursor: TokenCursor, name: str, value: str | None) -> None:
-    allowed = (name == "format" and value in _FORMATS) or (name in _SWITCHES and (value in _OFF or value in _ON))
-    if allowed or (name in _ONLY_OFF and value in _OFF):
+    allowed = (name == "format" and value in _FORMATS) or (name in _SWITCHES and (value in OFF or value in ON))
+    if allowed or (name in _ONLY_OFF and value in OFF):
         return
     if name in ("analyze", "analyse"):
         raise Refused(
@@ -88,53 +84,13 @@ def _check_explain_option(cursor: TokenCursor, name: str, value: str | None) -> 
     )
 
 
-def _option_list(cursor: TokenCursor) -> Options:
-    """``(name [value], ...)``, gram.y's utility_option_list and copy_generic_opt_list."""
-    options: Options = []
-    if not cursor.take_symbol("("):
-        raise cursor.refusal()
-    while True:
-        name = cursor.name()
-        options.append((name, _free_string(cursor) if name in _FREE else _option_value(cursor)))
-        if cursor.take_symbol(")"):
-            return options
-        if not cursor.take_symbol(","):
-            raise cursor.refusal()
-
-
-def _option_value(cursor: TokenCursor) -> str | None:
-    ahead = cursor.rest()
-    if not ahead or ahead[0].is_punctuation(",") or ahead[0].is_punctuation(")"):
-        return None
-    if cursor.take_symbol("*"):
-        return "*"
-    if cursor.take_symbol("("):
-        return _names(cursor)
-    return cursor.value()
-
-
-def _names(cursor: TokenCursor) -> str:
-    """The rest of a list of columns in parentheses."""
-    names = [cursor.name()]
-    while cursor.take_symbol(","):
-        names.append(cursor.name())
-    if not cursor.take_symbol(")"):
-        raise cursor.refusal()
-    return _joined(names)
-
-
-def _joined(names: list[str]) -> str:
-    """One word for a list of names; a comma in a name stays apart."""
-    return ",".join(name.replace("\\", "\\\\").replace(",", "\\,") for name in names)
-
-
 def explain_splice(found: Carrier, start: int) -> Splice:
     """Options that show nothing of a statistic: estimated rows, widths and costs come from the values themselves, and
     VERBOSE lists columns. Of the client's only FORMAT and GENERIC_PLAN stay."""
     options = ["COSTS OFF"]
     if (layout := found.option("format")) is not None:
         options.append(f"FORMAT {layout}")
-    if found.option("generic_plan") in ("", *_TRUE):
+    if found.option("generic_plan") in ("", *TRUE):
         options.append("GENERIC_PLAN")
     return Splice(start + len("explain"), found.query_start, f" ({', '.join(options)}) ")
 
@@ -206,12 +162,6 @@ def _prepare(cursor: TokenCursor) -> Carrier:
 
 # ---------------------------------------------------------------------------------------------------------------- COPY
 
-_COPY_FORMATS: Final = frozenset({"text", "csv", "binary"})
-_COPY_OPTIONS: Final = frozenset(
-    {"format", "header", "delimiter", "null", "quote", "escape", "force_quote", "encoding"}
-)
-_UTF8: Final = frozenset({"utf8", "utf-8"})
-
 
 def _copy(cursor: TokenCursor) -> Carrier:
     """Of a query only: ``COPY table TO`` has been turned into that (``copy_table``)."""
@@ -224,98 +174,16 @@ def _copy(cursor: TokenCursor) -> Carrier:
             hint="COPY (SELECT ...) TO STDOUT is allowed.",
             position=cursor.tokens[0].start + 1,
         )
-    options = copy_target(cursor)
+    position = cursor.tokens[0].start + 1
+    if not cursor.take("to"):
+        raise cursor.refusal()
+    options = copy_out_target(cursor, position)
     return Carrier(
         kind=StatementKind.COPY_OUT,
         query_start=tokens[0].start,
         query_end=tokens[-1].end,
         options=tuple(options),
     )
-
-
-def copy_target(cursor: TokenCursor) -> Options:
-    """``TO STDOUT [[WITH] options]`` up to the end."""
-    position = cursor.tokens[0].start + 1
-    if cursor.take("from"):
-        raise Refused(
-            "COPY FROM is not allowed under a masking scope",
-            hint="COPY (SELECT ...) TO STDOUT is allowed.",
-            position=position,
-        )
-    if not cursor.take("to"):
-        raise cursor.refusal()
-    if not cursor.take("stdout"):
-        raise Refused(
-            "COPY to a file or program of the server is not allowed under a masking scope",
-            hint="COPY ... TO STDOUT is allowed; with psql use \\copy.",
-            position=position,
-        )
-    cursor.take("with")
-    ahead = cursor.rest()
-    options = _option_list(cursor) if ahead and ahead[0].is_punctuation("(") else _old_copy_options(cursor)
-    cursor.expect_end()
-    for name, value in options:
-        _check_copy_option(name, value, position)
-    return options
-
-
-def _check_copy_option(name: str, value: str | None, position: int) -> None:
-    if name not in _COPY_OPTIONS:
-        raise Refused(
-            f"this option of COPY is not allowed under a masking scope: {name}",
-            hint=f"Allowed: {', '.join(sorted(each.upper() for each in _COPY_OPTIONS))}.",
-            position=position,
-        )
-    wrong = (
-        (name == "format" and value not in _COPY_FORMATS)
-        or (name == "encoding" and (value or "").lower() not in _UTF8)
-        or (name == "header" and not (value in _ON or value in _OFF))
-    )
-    if wrong:
-        raise Refused(f"this value of the COPY option {name.upper()} is not allowed", position=position)
-
-
-def _old_copy_options(cursor: TokenCursor) -> Options:
-    """The syntax before version 9.0 (gram.y, copy_opt_list)."""
-    options: Options = []
-    while cursor.rest():
-        word = cursor.take_any("binary", "csv", "header", "delimiter", "null", "quote", "escape", "force", "encoding")
-        match word:
-            case "binary" | "csv":
-                options.append(("format", word))
-            case "header":
-                options.append((word, "true"))
-            case "force":
-                options.append(("force_quote", _force_quote(cursor)))
-            case "encoding":
-                options.append((word, cursor.value()))
-            case None:
-                raise cursor.refusal()
-            case _:
-                cursor.take("as")
-                options.append((word, _free_string(cursor)))
-    return options
-
-
-def _free_string(cursor: TokenCursor) -> str:
-    """A string in any notation. What it says does not matter to us, and only the server reads escapes."""
-    if not cursor.take_string():
-        raise cursor.refusal()
-    return "..."
-
-
-_FREE: Final = frozenset({"delimiter", "null", "quote", "escape"})
-
-
-def _force_quote(cursor: TokenCursor) -> str:
-    if not cursor.take("quote"):
-        raise cursor.refusal()
-    if cursor.take_symbol("*"):
-        return "*"
-    names = [cursor.name()]
-    while cursor.take_symbol(","):
-        names.append(cursor.name())
-    return _joined(names)
 
 
 _GRAMMAR: Final[Mapping[str, Callable[[TokenCursor], Carrier]]] = {
@@ -357,7 +225,7 @@ def carried_query(source: Source, name: str, message: Message, found: Carrier) -
                     check_type(reader.type_ref(each.type_name))
                 agreed = fields.take("name") == found.name
             case _:
-                options = [_def_elem(source, each.def_elem) for each in fields.take("options", ())]
+                options = [read_option(source, each.def_elem) for each in fields.take("options", ())]
                 agreed = tuple(options) == found.options
     if not agreed:
         raise _disagreement()
@@ -366,28 +234,3 @@ def carried_query(source: Source, name: str, message: Message, found: Carrier) -
 
 def _disagreement() -> Refused:
     return Refused("this statement is read differently by two parsers")
-
-
-def _def_elem(source: Source, message: Message) -> tuple[str, str | None]:
-    with Fields(source, message) as fields:
-        fields.take("defaction")
-        name, argument = fields.take("defname"), fields.take("arg")
-        value = None if argument is None else _argument(source, argument)
-        return name, "..." if name in _FREE and node(argument)[0] == "string" else value
-
-
-def _argument(source: Source, message: Message) -> str:
-    name, value = node(message)
-    match name:
-        case "string":
-            return str(value.sval)
-        case "boolean":
-            return "true" if value.boolval else "false"
-        case "integer":
-            return str(value.ival)
-        case "a_star":
-            return "*"
-        case "list":
-            return _joined(list(strings(source, value.items)))
-        case _:
-            raise source.refusal("this value of an option")

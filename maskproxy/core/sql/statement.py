@@ -16,6 +16,7 @@ class StatementKind(StrEnum):
     DECLARE = "declare"
     PREPARE = "prepare"
     COPY_OUT = "copy"
+    COPY_IN = "copy from"  # a write, which carries no query
 
 
 class Verb(StrEnum):
