@@ -5,6 +5,7 @@ Every test ends with a search for canaries in what was sent to the client (``zoo
 import csv
 import io
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -256,6 +257,15 @@ def test_explain(session: psycopg.Connection, zoo: Zoo) -> None:
     for refused in ("EXPLAIN ANALYZE SELECT 1", "EXPLAIN SELECT count(*) FROM people GROUP BY email"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute(refused)
+
+
+def test_explain_holds_no_key(session: psycopg.Connection) -> None:
+    """A condition on a token shows the expression of its mask, in which the key is what an unseen InitPlan gives."""
+    lines = rows(session, "EXPLAIN SELECT id FROM people WHERE name = 'x' AND account = 7")
+    text = "\n".join(str(line) for (line,) in lines)
+    assert "sha256" in text
+    assert "InitPlan" in text
+    assert not re.search(r"[0-9a-f]{40}", text)
 
 
 # -- psql
