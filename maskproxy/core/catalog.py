@@ -83,8 +83,8 @@ class Table:
 
     ``filter`` is a predicate over its columns: the rows that may be seen at all. It is set for system relations only.
     ``primary_key``: its columns, if there is one that is never deferred; other columns depend on them in GROUP BY.
-    ``definition``: the query of a view. ``barrier``: a view behind which predicates must stay (security_barrier).
-    ``has_triggers``: of the owner's making, not those of foreign keys.
+    ``partition_key``: the columns by which a partitioned table's parts are made. ``definition``: the query of a view.
+    ``barrier``: a view behind which predicates must stay (security_barrier).
     """
 
     ref: TableRef
@@ -98,6 +98,7 @@ class Table:
     has_rules: bool = False
     has_triggers: bool = False
     constraints: tuple[Constraint, ...] = ()
+    partition_key: tuple[str, ...] = ()
     definition: str = field(default="", repr=False)
     barrier: bool = False
 

@@ -82,6 +82,19 @@ WHERE k.contype = 'p' AND NOT k.condeferrable
 GROUP BY k.conrelid
 """
 
+# A column that a partition key is computed from is recorded as depending on its own table (recordDependencyOnSingleRelExpr
+# with reverse_self).
+_PARTITION_KEYS: Final = """
+SELECT p.partrelid, pg_catalog.array_agg(a.attname::text) AS columns
+FROM pg_catalog.pg_partitioned_table AS p
+JOIN pg_catalog.pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum > 0
+WHERE a.attnum = ANY (p.partattrs) OR EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = p.partrelid AND d.objsubid = a.attnum
+      AND d.refclassid = d.classid AND d.refobjid = p.partrelid AND d.refobjsubid = 0)
+GROUP BY p.partrelid
+"""
+
 _CHILDREN: Final = "SELECT inhparent, inhrelid FROM pg_catalog.pg_inherits"
 
 # Objects of extensions are left out: they overload built-in names for their own types, as citext does "=", and every
@@ -154,7 +167,8 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
         columns = await connection.fetch(_COLUMNS, [str(ref) for ref in SYSTEM_RELATIONS])
         children = await connection.fetch(_CHILDREN)
         keys = {row["conrelid"]: tuple(row["columns"]) for row in await connection.fetch(_KEYS)}
-        tables = _tables(relations, columns, children, keys)
+        parts = {row["partrelid"]: tuple(row["columns"]) for row in await connection.fetch(_PARTITION_KEYS)}
+        tables = _tables(relations, columns, children, keys, parts)
         oids = {int(table.oid): ref for ref, table in tables.items()}
         own = {oid: list(tables[ref].columns) for oid, ref in oids.items()}
         constraints = await load_constraints(connection, oids, own)
@@ -194,6 +208,7 @@ def _tables(
     columns: Sequence[asyncpg.Record],
     children: Sequence[asyncpg.Record],
     keys: Mapping[int, tuple[str, ...]],
+    parts: Mapping[int, tuple[str, ...]],
 ) -> dict[TableRef, Table]:
     refs = {row["oid"]: TableRef(row["nspname"], row["relname"]) for row in relations}
     columns_of: dict[int, list[Column]] = {oid: [] for oid in refs}
@@ -211,6 +226,7 @@ def _tables(
             columns=tuple(columns_of[row["oid"]]),
             children=frozenset(children_of[row["oid"]]),
             primary_key=keys.get(row["oid"], ()),
+            partition_key=parts.get(row["oid"], ()),
             definition=row["definition"],
             barrier=row["barrier"],
             has_rules=row["has_rules"],

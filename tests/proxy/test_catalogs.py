@@ -158,3 +158,16 @@ async def test_two_loads_of_one_database_are_equal(postgres18: Server) -> None:
         assert await load_catalog(connection, Generation(1)) == await load_catalog(connection, Generation(1))
     finally:
         await connection.close()
+
+
+async def test_partition_keys(server: Server) -> None:
+    """Plain, computed, and those of parts of parts."""
+    script = """
+    CREATE TABLE public.plain (id int, at date, b text) PARTITION BY RANGE (at, id);
+    CREATE TABLE public.computed (id int, email text) PARTITION BY LIST (lower(email));
+    CREATE TABLE public.part PARTITION OF public.plain FOR VALUES FROM (MINVALUE, MINVALUE) TO (MAXVALUE, MAXVALUE)
+        PARTITION BY HASH (b);
+    """
+    found = await catalog(server, script)
+    keys = {ref.name: set(table.partition_key) for ref, table in found.tables.items() if ref.schema == "public"}
+    assert keys == {"plain": {"at", "id"}, "computed": {"email"}, "part": {"b"}}

@@ -41,6 +41,8 @@ def compile_rules(
     sights = scope_sights(documents, catalog, carriers, problems)
     _warn_of_views(sights, views, problems)
     problems.raise_errors()
+    scopes = {name: see(name, sight, catalog, views, labels) for name, sight in sights.items()}
+    _warn_of_partitions(sights, scopes, catalog, problems)
     return RuleSet(
         generation=generation,
         digest=hashlib.sha256(b"".join(sorted(document.digest for document in documents))).hexdigest(),
@@ -48,7 +50,7 @@ def compile_rules(
         views=views,
         labels=labels,
         sights=sights,
-        scopes={name: see(name, sight, catalog, views, labels) for name, sight in sights.items()},
+        scopes=scopes,
         warnings=problems.warnings(),
     )
 
@@ -59,6 +61,21 @@ def _warn_of_views(sights: Mapping[str, Sight], views: Views, problems: Problems
             if (problem := views[view].problem) is not None:
                 text = f"scope `{name}` sees nothing of view {view}: its definition cannot be analysed ({problem})"
                 problems.warn(sight.location, text)
+
+
+def _warn_of_partitions(
+    sights: Mapping[str, Sight], scopes: Mapping[str, Scope], catalog: Catalog, problems: Problems
+) -> None:
+    partitions = {child for table in catalog.tables.values() if table.partition_key for child in table.children}
+    for name, scope in scopes.items():
+        for ref in sorted(sights[name].tables):
+            table = catalog.tables[ref]
+            if (table.partition_key or ref in partitions) and not scope.catalog.tables[ref].visible_columns:
+                text = (
+                    f"scope `{name}` sees nothing of {ref}: its rows lie by a column that the scope may not see, so "
+                    "their order would tell its values; `use: any` of the column's label gives that up"
+                )
+                problems.warn(sights[name].location, text)
 
 
 def _check_document(document: RulesDocument, database: str, problems: Problems) -> None:

@@ -26,6 +26,7 @@ from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
 from maskproxy.base.secret import Secret
 from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.partitions import tables_ordered_by
 from maskproxy.core.policy.rights import NO_RIGHTS, Rights
 from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
@@ -180,7 +181,8 @@ def see(
     masks: dict[ColumnRef, ColumnMask] = {}
     uses: dict[ColumnRef, ColumnUse] = {}
     denied: dict[ColumnRef, Denial] = dict(sight.denied)
-    for table, terms in reached_tables(sight.tables, views).items():
+    reached = reached_tables(sight.tables, views)
+    for table, terms in reached.items():
         for column in catalog.tables[table].columns:
             ref = ColumnRef(table.schema, table.name, column.name)
             below = inherited_labels(ref, views, labels) if catalog.tables[table].kind is RelationKind.VIEW else ()
@@ -194,6 +196,13 @@ def see(
                     uses[ref] = strictest_use(*map(terms.use, asked))
                 case _:
                     pass
+    secret = {*denied, *(ref for ref, use in uses.items() if use is not ColumnUse.ANY)}
+    ordered = set(tables_ordered_by(secret, reached, catalog))
+    for table in sight.tables:
+        if table in ordered or (table in views and not views[table].tables.isdisjoint(ordered)):
+            for column in catalog.tables[table].columns:
+                ref = ColumnRef(table.schema, table.name, column.name)
+                denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
     for ref in hidden_columns(sight.tables.keys(), views, catalog, masks.keys(), denied.keys()):
         denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
     visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})

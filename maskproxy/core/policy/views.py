@@ -25,7 +25,7 @@ def reached_tables(selected: "Mapping[TableRef, Terms]", views: Views) -> "dict[
     """The selected tables and those below selected views, on the view's terms; on both where both are selected."""
     reached = dict(selected)
     for view in selected.keys() & views.keys():
-        for table in {column.table_ref for column in views[view].sources} - {view}:
+        for table in views[view].tables - {view}:
             reached[table] = reached[table] & selected[view] if table in reached else selected[view]
     return reached
 

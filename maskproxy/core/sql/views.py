@@ -23,11 +23,12 @@ VIEWS: Final = frozenset({RelationKind.VIEW, RelationKind.MATERIALIZED_VIEW})
 
 @dataclass(frozen=True, slots=True)
 class ViewFlows:
-    """``columns``: by column of the view. ``influences``: columns that decide which rows it has.
-    ``problem``: why it cannot be analysed; then nothing else is known."""
+    """``columns``: by column of the view. ``influences``: columns that decide which rows it has. ``tables``: all that
+    it reads. ``problem``: why it cannot be analysed; then nothing else is known."""
 
     columns: Mapping[ColumnRef, Flow]
     influences: frozenset[ColumnRef] = frozenset()
+    tables: frozenset[TableRef] = frozenset()
     problem: str | None = None
 
     @property
@@ -52,4 +53,5 @@ def _flows(catalog: Catalog, table: Table) -> ViewFlows:
     if [output.name for output in outputs] != [column.name for column in table.columns]:
         return ViewFlows(dict.fromkeys(refs, Flow()), problem="its columns are not those of its definition")
     influences = frozenset(use.column for use in findings.uses if use.kind not in _VALUES)
-    return ViewFlows({ref: output.flow for ref, output in zip(refs, outputs, strict=True)}, influences)
+    columns = {ref: output.flow for ref, output in zip(refs, outputs, strict=True)}
+    return ViewFlows(columns, influences, frozenset(findings.tables))
