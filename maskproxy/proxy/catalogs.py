@@ -82,8 +82,8 @@ WHERE k.contype = 'p' AND NOT k.condeferrable
 GROUP BY k.conrelid
 """
 
-# A column that a partition key is computed from is recorded as depending on its own table (recordDependencyOnSingleRelExpr
-# with reverse_self).
+# A column that a partition key is computed from is recorded as depending on its own table
+# (recordDependencyOnSingleRelExpr with reverse_self).
 _PARTITION_KEYS: Final = """
 SELECT p.partrelid, pg_catalog.array_agg(a.attname::text) AS columns
 FROM pg_catalog.pg_partitioned_table AS p
