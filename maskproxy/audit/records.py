@@ -6,7 +6,7 @@ serialised once into a ``Context``. A record never exceeds ``MAX_RECORD``: what 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -71,6 +71,11 @@ def describe_text(text: str | None, key: Secret[bytes], **known: Any) -> Stateme
     stripped = strip_literals(text) if len(text) <= limits.SQL_TEXT_IN_RECORD else None
     shape = None if stripped is None else shape_digest(stripped)
     return StatementInfo(sha=text_digest(key, text), text=stripped, fp=shape, **known)
+
+
+def describe_alike(other: StatementInfo, text: str, key: Secret[bytes]) -> StatementInfo:
+    """The same for a text that differs from the ``other`` one in literals only."""
+    return replace(other, sha=text_digest(key, text))
 
 
 def auth_ok(context: Context, at: Moment) -> bytes:

@@ -65,15 +65,17 @@ class Plan:
 
     ``reads_only``: nothing can be written, so the statement may run while its record becomes durable.
     ``touches_masked``: some masked column's table is read, so server messages are scrubbed.
+    ``pattern``: the plan of which this is another instance, made for a text that differs in literals only.
     """
 
-    text: str
-    sql: str
+    text: str = field(repr=False)
+    sql: str = field(repr=False)
     statements: tuple[StatementPlan, ...]
     stamp: Stamp
     transparent: bool = False
     reads_only: bool = False
     touches_masked: bool = False
+    pattern: "Plan | None" = field(default=None, repr=False)
 
 
 def plan_text(text: str, scope: Scope, search_path: Sequence[str], stamp: Stamp) -> Plan:

@@ -34,7 +34,7 @@ class Journal:
         self.origin = Origin(
             node=platform.node(), boot=self.moments.now().id, build=f"maskproxy {__version__}", cfg=settings_digest
         )
-        self.describe = lru_cache(maxsize=2048)(self._describe)
+        self._described = lru_cache(maxsize=2048)(self._describe)
 
     def write(self, record: bytes, done: Callable[[bool], None] | None = None) -> None:
         """Hand over one record; ``done`` hears once whether it is durable."""
@@ -45,6 +45,12 @@ class Journal:
         context = records.make_context(self.origin)
         out = Out.OK if why is None else Out.ERROR
         self.write(records.config_reload(context, self.moments.now(), out=out, why=why))
+
+    def describe(self, text: str | None, plan: Plan | None) -> Statement:
+        """What may be recorded of a text. Of one that differs from another in literals only, the digest is its own."""
+        if text is None or plan is None or plan.pattern is None:
+            return self._described(text, plan)
+        return records.describe_alike(self._described(plan.pattern.text, plan.pattern), text, self.key)
 
     def _describe(self, text: str | None, plan: Plan | None) -> Statement:
         analyses = [s.analysis for s in plan.statements if s.analysis is not None] if plan is not None else []

@@ -3,7 +3,6 @@
 Deny-biased: whatever goes wrong while a plan is made, a refusal comes out.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass
 
 from maskproxy.base import limits
@@ -15,10 +14,10 @@ from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.lex import too_long
 from maskproxy.core.sql.statement import Output
+from maskproxy.session.plans import PlanCache
 from maskproxy.wire.postgres.messages import FieldDescription
 
-MAX_CACHED = 32 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope
-_PLAN_BYTES = 4 * limits.KiB  # what a plan holds besides its text
+MAX_CACHED = 16 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope: by text, and again by shape
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +28,7 @@ class Policy:
     stamp: Stamp
     search_path: tuple[str, ...]
     columns: dict[tuple[Oid, int], ColumnRef]
-    plans: "PlanCache"
+    plans: PlanCache
 
     @classmethod
     def of(cls, scope: Scope, stamp: Stamp, search_path: tuple[str, ...]) -> "Policy":
@@ -48,7 +47,7 @@ class Policy:
     def learn(self, plan: Plan) -> None:
         """Keep a plan of this policy for the next one who sends its text."""
         if not plan.transparent:  # those cost nothing to make
-            self.plans.put(plan.text, plan)
+            self.plans.put(plan)
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
         """Whether the server describes the result otherwise than the plan does: in the number of columns, their names,
@@ -99,30 +98,6 @@ def make_plan(text: str, scope: Scope, search_path: tuple[str, ...], stamp: Stam
         return Refused("statement is too complex to be analysed", hint="Simplify it, or split it into several.")
     except Exception as error:  # a defect of ours must refuse, and must not quote the statement
         return Refused(f"statement could not be analysed ({type(error).__name__})")
-
-
-class PlanCache:
-    """Plans by exact text, least recently used first out, bounded by an estimate of their bytes."""
-
-    def __init__(self, bound: int) -> None:
-        self._plans: OrderedDict[str, Plan] = OrderedDict()
-        self._bound = bound
-        self._size = 0
-
-    def get(self, text: str) -> Plan | None:
-        plan = self._plans.get(text)
-        if plan is not None:
-            self._plans.move_to_end(text)
-        return plan
-
-    def put(self, text: str, plan: Plan) -> None:
-        if text in self._plans:
-            return
-        self._plans[text] = plan
-        self._size += _PLAN_BYTES + 2 * len(text)
-        while self._size > self._bound:
-            oldest, _ = self._plans.popitem(last=False)
-            self._size -= _PLAN_BYTES + 2 * len(oldest)
 
 
 def _columns_by_number(catalog: Catalog) -> dict[tuple[Oid, int], ColumnRef]:

@@ -121,6 +121,12 @@ def test_text_that_cannot_be_lexed_or_is_long_is_a_digest_only() -> None:
     assert records.describe_text(None, KEY) == StatementInfo(sha=None, text=None)
 
 
+def test_a_text_that_differs_in_literals_is_described_by_the_other() -> None:
+    one, two = "select a from c where id = 42 and b = 'x'", "select a from c where id = 7 and b = ''"
+    known = records.describe_text(one, KEY, tables=("public.c",))
+    assert records.describe_alike(known, two, KEY) == records.describe_text(two, KEY, tables=("public.c",))
+
+
 def test_digests_match_equal_values_and_need_the_key() -> None:
     assert parameter_digest(KEY, b"x") == parameter_digest(Secret(b"k" * 32), b"x")
     different = {

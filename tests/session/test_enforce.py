@@ -5,7 +5,7 @@ import pytest
 from maskproxy.base.errors import InvalidEncoding, Refused
 from maskproxy.core.plan import Plan
 from maskproxy.session import enforce
-from maskproxy.session.enforce import PlanCache, Policy
+from maskproxy.session.enforce import Policy
 
 
 def test_a_plan_is_made_once(policies: dict[str, Policy]) -> None:
@@ -35,14 +35,3 @@ def test_a_failing_analysis_refuses_and_quotes_nothing(
     refusal = policies["support"].decide("SELECT 1 AS never_seen_before")
     assert isinstance(refusal, Refused)
     assert "secret" not in refusal.message
-
-
-def test_the_cache_drops_what_was_not_used_for_longest(policies: dict[str, Policy]) -> None:
-    plan = policies["support"].decide("SELECT 1")
-    assert isinstance(plan, Plan)
-    cache = PlanCache(3 * 5000)
-    for text in "abc":
-        cache.put(text, plan)
-    assert cache.get("a") is plan
-    cache.put("d", plan)
-    assert [cache.get(text) is plan for text in "abcd"] == [True, False, True, True]

@@ -230,6 +230,7 @@ def _analysis(
         parameters=findings.parameters,
         session=findings.session,
         splices=splices,
+        literals=frozenset(source.literals),
     )
 
 

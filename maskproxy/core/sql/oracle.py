@@ -18,10 +18,12 @@ Message = Any
 
 
 class Source:
-    """The text that was parsed; turns the grammar's byte offsets into character offsets."""
+    """The text that was parsed; turns the grammar's byte offsets into character offsets. ``literals``: where those
+    stand whose values were looked at (``tree.Constant``)."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.literals: set[int | None] = set()
         self._characters: list[int] | None = None if text.isascii() else _character_of_byte(text)
 
     def offset(self, location: int | None) -> int | None:

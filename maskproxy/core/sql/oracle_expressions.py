@@ -141,7 +141,8 @@ def _constant(reader: Reader, message: Message) -> Expression:
         for name in ("ival", "fval", "boolval", "sval", "bsval"):
             fields.take(name)
         null = bool(fields.take("isnull", False))
-        return Constant(value, fields.position, text if value is None else str(value), null)
+        said = text if value is None else str(value)
+        return Constant(value, fields.position, said, null, reader.source.literals)
 
 
 def _default(reader: Reader, message: Message) -> Expression:

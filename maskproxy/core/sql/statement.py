@@ -177,7 +177,10 @@ class Analysis:
     whose rows it locks (FOR UPDATE, FOR SHARE).
 
     With a ``carrier``, ``outputs`` and what follows are those of the query carried. ``combines``: it brings rows of
-    several relations together, so a condition may be a join."""
+    several relations together, so a condition may be a join.
+    ``literals``: offsets of the literals whose values had a part in this; with other values in the place of all others
+    it would be the same. None stands for one that is not known.
+    """
 
     kind: StatementKind
     start: int
@@ -193,3 +196,4 @@ class Analysis:
     splices: tuple[Splice, ...] = ()
     carrier: Carrier | None = None
     combines: bool = False
+    literals: frozenset[int | None] = frozenset()

@@ -69,12 +69,26 @@ class RowField:
 @dataclass(frozen=True, slots=True)
 class Constant:
     """``value``: int for integers that may be ordinals, str for strings and booleans, None for the rest. ``text``: what
-    any of them says, None for NULL and bit strings; ``null``: it is NULL."""
+    any of them says, None for NULL and bit strings; ``null``: it is NULL. Whoever looks at one of the first two leaves
+    a trace in ``looked_at``: where that is nobody, any value gives the same analysis."""
 
-    value: str | int | None = field(default=None, repr=False)
+    __match_args__ = ("value", "position")
+
+    _value: str | int | None = field(default=None, repr=False)
     position: int | None = _position()
-    text: str | None = field(default=None, repr=False, compare=False)
+    _text: str | None = field(default=None, repr=False, compare=False)
     null: bool = field(default=False, compare=False)
+    looked_at: set[int | None] = field(default_factory=set, repr=False, compare=False)
+
+    @property
+    def value(self) -> str | int | None:
+        self.looked_at.add(self.position)
+        return self._value
+
+    @property
+    def text(self) -> str | None:
+        self.looked_at.add(self.position)
+        return self._text
 
 
 @dataclass(frozen=True, slots=True)
