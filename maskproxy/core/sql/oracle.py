@@ -4,9 +4,10 @@ This tree decides: it is what the server will run. Nothing may be overlooked, so
 name and ``Fields.finish`` refuses a node with a field left over; a node type without a reader is refused by its name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from functools import cache
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import postgast
 from google.protobuf.message import DecodeError
@@ -66,11 +67,10 @@ class Fields:
 
     def __init__(self, source: Source, message: Message) -> None:
         self._source = source
-        self._type: str = message.DESCRIPTOR.name
+        self._message = message
         self._values: dict[str, Any] = {field.name: value for field, value in message.ListFields()}
-        self.location: int | None = self._values.pop(
-            "location", 0 if "location" in message.DESCRIPTOR.fields_by_name else None
-        )
+        location: int | None = self._values.pop("location", None)
+        self.location = _least_location(message.__class__) if location is None else location
         self.position = source.offset(self.location)
 
     def __enter__(self) -> "Fields":
@@ -80,7 +80,7 @@ class Fields:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is None and self._values:
-            raise self._source.refusal(_construct(f"{self._type}.{min(self._values)}"), self.location)
+            raise self._refusal(min(self._values))
 
     def take(self, name: str, default: Any = None) -> Any:
         return self._values.pop(name, default)
@@ -89,7 +89,16 @@ class Fields:
         """Names of fields that stand for constructs with a name of their own."""
         for name in names:
             if name in self._values:
-                raise self._source.refusal(_construct(f"{self._type}.{name}"), self.location)
+                raise self._refusal(name)
+
+    def _refusal(self, name: str) -> Refused:
+        return self._source.refusal(_construct(f"{self._message.DESCRIPTOR.name}.{name}"), self.location)
+
+
+@cache
+def _least_location(kind: Hashable) -> int | None:
+    """What a location that is not set says: 0, or that this type of message has none."""
+    return 0 if "location" in cast(Any, kind).DESCRIPTOR.fields_by_name else None
 
 
 _CONSTRUCTS: Final = {

@@ -11,8 +11,9 @@ groups by the table's key, the columns that depend on it are written before the 
 parsed again and must differ by exactly these edits."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from functools import lru_cache
+from operator import is_not
 from typing import Any, Final
 
 from maskproxy.base.errors import Refused
@@ -180,8 +181,10 @@ def substituted(tree: StatementTree, edits: Edits) -> StatementTree:
 
 
 def _replace(node: Any, edits: Edits) -> Any:
+    """The node itself where nothing in it changes."""
     if isinstance(node, tuple):
-        return tuple(_replace(each, edits) for each in node)
+        parts = tuple(_replace(each, edits) for each in node)
+        return parts if any(map(is_not, parts, node)) else node
     if isinstance(node, TableItem) and node.position is not None and node.position in edits.tables:
         return _derived_item(node, edits.tables[node.position][1])
     if isinstance(node, Column) and node.position in edits.unqualified:
@@ -189,15 +192,17 @@ def _replace(node: Any, edits: Edits) -> Any:
     if isinstance(node, Star) and node.position in edits.unqualified:
         return replace(node, qualifier=node.qualifier[1:])
     if not is_dataclass(node) or isinstance(node, type):
-        return node
+        return node  # a name, a number, nothing
     if isinstance(node, Call) and node.position is not None and node.position in edits.withheld:
         return replace(node, args=(_expression(edits.withheld[node.position][1]), *node.args[1:]))
     if isinstance(node, Parameter) and node.position is not None and node.position in edits.parameters:
         return _expression(edits.parameters[node.position])
     if isinstance(node, Select) and edits.groups:
         node = replace(node, group_by=tuple(_with_dependents(node, edits)))
-    changed = {each.name: _replace(getattr(node, each.name), edits) for each in fields(node)}
-    return replace(node, **changed)
+    changed = {
+        name: new for name in type(node).__slots__ if (new := _replace(old := getattr(node, name), edits)) is not old
+    }
+    return replace(node, **changed) if changed else node
 
 
 def _with_dependents(query: Select, edits: Edits) -> Iterator[Expression]:

@@ -1,0 +1,154 @@
+"""How long a statement takes until there is a plan: never seen before, seen with other literals, seen.
+
+    python -m benchmarks.analysis [--json] [--quick]
+
+The 22 queries of TPC-H as a company would label its tables (names, addresses, telephone numbers, balances and clerks
+are masked, so most of them run on masked values), and small statements. CPU time in one process, without the way to
+an analyst and back.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks import report
+from maskproxy.base.refs import Generation, Oid, TableRef
+from maskproxy.core.catalog import Catalog, Column, Table
+from maskproxy.core.plan import Plan, Stamp
+from maskproxy.core.policy.compile import compile_rules
+from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.sql.shape import LiteralKind, shape
+from maskproxy.session.enforce import Policy, make_plan
+from tests.usability.generate import generate
+from tests.usability.tpc import queries as tpc
+
+_HERE = Path(tpc.__file__).parent
+_OIDS = {
+    "int": 23,
+    "integer": 23,
+    "bigint": 20,
+    "char": 1042,
+    "varchar": 1043,
+    "numeric": 1700,
+    "date": 1082,
+    "text": 25,
+}
+_OTHER = {LiteralKind.STRING: "'another'", LiteralKind.INTEGER: "77", LiteralKind.DECIMAL: "7.25"}
+SMALL: Mapping[str, str] = {
+    "trivial": "SELECT o_totalprice FROM orders WHERE o_orderkey = 4711",
+    "masked column": "SELECT c_custkey, c_phone FROM customer WHERE c_custkey = 4711",
+    "masked column in WHERE": "SELECT c_custkey FROM customer WHERE c_phone LIKE '13-%'",
+    "typical": "SELECT c.c_custkey, c.c_mktsegment, o.o_totalprice FROM customer c JOIN orders o ON o.o_custkey = "
+    "c.c_custkey WHERE o.o_totalprice > 1000 AND c.c_mktsegment = 'BUILDING' ORDER BY o.o_totalprice DESC LIMIT 10",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Microseconds. ``similar`` is None where a plan is not shared."""
+
+    cold: float
+    similar: float | None
+    exact: float
+
+
+def policy() -> Policy:
+    """TPC-H's tables and rules."""
+    tables = {}
+    for number, table in enumerate(generate((_HERE / "tpch.yaml").read_text(encoding="utf-8")), 20_000):
+        columns = tuple(
+            Column(name=name, type_oid=Oid(_OIDS[kind.partition("(")[0]]), type_name=kind, attnum=attnum)
+            for attnum, (name, kind) in enumerate(table.columns, 1)
+        )
+        ref = TableRef("public", table.name)
+        tables[ref] = Table(ref=ref, oid=Oid(number), columns=columns)
+    rules = RulesDocument.parse((_HERE / "tpch_rules.yaml").read_text(encoding="utf-8"), "tpch_rules.yaml")
+    catalog = Catalog(generation=Generation(1), tables=tables)
+    compiled = compile_rules([rules], catalog, "shop", lambda label: label.encode().ljust(32), Generation(1))
+    return Policy.of(compiled.combine(("analyst",)), Stamp(Generation(1), Generation(1)), ("public",))
+
+
+def measure(text: str, policy: Policy, tries: int) -> Sample:
+    """Raises ValueError for a statement that is refused."""
+
+    def cold() -> None:
+        make_plan(text, policy.scope, policy.search_path, policy.stamp)
+
+    plan = policy.decide(text)
+    if not isinstance(plan, Plan):
+        raise ValueError(f"{plan.message}: {text}")
+    other = with_other_literals(text, policy)
+    similar = None if other is None else least(lambda: policy.cached(other), tries, 1_000)
+    return Sample(least(cold, tries, 1), similar, least(lambda: policy.cached(text), tries, 1_000))
+
+
+def with_other_literals(text: str, policy: Policy) -> str | None:
+    """A text that finds the plan of this one; None when there is none."""
+    found = shape(text)
+    if found is None:
+        return None
+    parts = iter(found.literals)
+    written = [(part, next(parts) if isinstance(part, LiteralKind) else part) for part in found.key]
+    for number in range(len(written)):
+        kind, _ = written[number]
+        if isinstance(kind, LiteralKind):
+            pieces = [each for _, each in written]
+            pieces[number] = _OTHER[kind]
+            if policy.cached("".join(map(str, pieces))) is not None:
+                return "".join(map(str, pieces))
+    return None
+
+
+def least(work: Callable[[], object], tries: int, repeats: int) -> float:
+    """Microseconds of CPU, the least of the tries."""
+    samples = []
+    for _ in range(tries):
+        begin = time.process_time()
+        for _ in range(repeats):
+            work()
+        samples.append((time.process_time() - begin) / repeats * 1e6)
+    return min(samples)
+
+
+def table(samples: Mapping[str, Sample]) -> str:
+    tpch = {name: sample for name, sample in samples.items() if name.startswith("tpc-h")}
+    rows = [_row(name, sample) for name, sample in samples.items() if name not in tpch]
+    worst = max(tpch, key=lambda name: tpch[name].cold)
+    rows.append(_row(f"TPC-H, dearest ({worst.removeprefix('tpc-h ')})", tpch[worst]))
+    return report.table(["statement", "never seen", "other literals", "seen"], [*rows, _median(list(tpch.values()))])
+
+
+def _row(name: str, sample: Sample) -> list[str]:
+    similar = "" if sample.similar is None else f"{sample.similar:.1f}"
+    return [name, f"{sample.cold:,.0f}", similar, f"{sample.exact:.2f}"]
+
+
+def _median(samples: Sequence[Sample]) -> list[str]:
+    similar = [each.similar for each in samples if each.similar is not None]
+    cold, exact = (statistics.median(getattr(each, name) for each in samples) for name in ("cold", "exact"))
+    return _row(f"TPC-H, median of {len(samples)}", Sample(cold, statistics.median(similar), exact))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="few tries; README.md stays as it is")
+    options = parser.parse_args(arguments)
+    rules = policy()
+    texts = {**SMALL, **tpc.queries("tpc-h")}
+    samples = {name: measure(text, rules, 3 if options.quick else 30) for name, text in texts.items()}
+    if options.json:
+        print(json.dumps({name: asdict(sample) for name, sample in samples.items()}, indent=1))
+        return
+    text = f"{report.machine({'maskproxy': report.commit()})}\n\nMicroseconds of CPU.\n\n{table(samples)}"
+    print(text)
+    if not options.quick:
+        report.write("analysis", text)
+
+
+if __name__ == "__main__":
+    main()
