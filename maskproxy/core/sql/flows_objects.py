@@ -236,8 +236,7 @@ def check_compared(operator: Operator, flows: Sequence[Flow], looked_up: Sequenc
     """``oid = to_regclass(...)``: the filter on the other side decides, nothing is told of hidden objects. A value of a
     reg type may be compared with numbers of objects."""
     for index, wanted in enumerate(looked_up):
-        others = [flow for number, flow in enumerate(flows) if number != index]
-        if wanted is not None and (len(flows) != 2 or others[0].object != wanted):
+        if wanted is not None and (len(flows) != 2 or flows[1 - index].object != wanted):
             raise refused_lookup(operator.args[index])
     if any(flow.reg for flow in flows) and any(flow.object is None for flow in flows):
         raise refused_reg(operator.position)

@@ -72,6 +72,15 @@ def test_no_statement_takes_long(sql: str) -> None:
     assert process_time() - begin < 2
 
 
+def test_a_list_of_values_takes_time_by_its_length() -> None:
+    def seconds(values: int) -> float:
+        begin = process_time()
+        analyse(f"SELECT id FROM orders WHERE id IN ({', '.join(map(str, range(values)))})", shop("no notes"))
+        return process_time() - begin
+
+    assert min(seconds(4_800) for _ in range(3)) < 9 * min(seconds(1_200) for _ in range(3))
+
+
 @pytest.mark.parametrize(
     ("hidden", "missing"),
     [
