@@ -1,7 +1,6 @@
 """What each scope sees, and every way in which rules can be wrong."""
 
 import random
-from dataclasses import replace
 
 import pytest
 
@@ -375,31 +374,3 @@ def test_warnings() -> None:
         "r.yaml:4: scope `s` selects nothing",
     ]
     assert not found.scopes["s"].masks_table(TableRef("public", "customers"))
-
-
-PARTITIONED = """
-CREATE TABLE public.people (
-id int4
-ssn text
-);
-CREATE TABLE public.people_low (
-id int4
-ssn text
-) INHERITS (public.people);
-CREATE VIEW public.seen (id) AS SELECT id FROM public.people;
-"""
-
-
-@pytest.mark.parametrize("key", ["id", "ssn"])
-@pytest.mark.parametrize("terms", ["", "deny: [public.people.ssn]", "use: {a: any}", "clear: [a]"])
-def test_partitions_by_a_hidden_column_are_not_seen(key: str, terms: str) -> None:
-    """The order of their rows, and which part they are in, would tell its values."""
-    known = read_catalog(PARTITIONED)
-    people = known.tables[TableRef("public", "people")]
-    known = replace(known, tables={**known.tables, people.ref: replace(people, partition_key=(key,))})
-    labels = "labels: {a: [public.people.ssn]}\nmasks: {a: {mask: redact}}\n"
-    found = rules(f"{labels}scopes: {{s: {{select: ['*.*'], {terms}}}}}\n", known)
-    tables = {column.split(".")[0] for column in sees(found.scopes["s"])}
-    hides = key == "ssn" and terms[:3] not in ("use", "cle")
-    assert tables == (set() if hides else {"people", "people_low", "seen"})
-    assert len([warning for warning in found.warnings if "rows lie by a column" in warning.text]) == (2 if hides else 0)
