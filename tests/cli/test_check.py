@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from tests.cli.shop import PASSWORD, data, make_config, run
 from tests.support.servers import Server
 
@@ -84,12 +82,3 @@ def test_no_rules(tmp_path: Path, postgres18: Server, shop18: str) -> None:
     result = run(config, "check")
     assert result.exit_code == 0
     assert "database `shop` has no rules" in result.stdout
-
-
-@pytest.mark.parametrize("what", ["column", "table"])
-def test_names_of_views(tmp_path: Path, postgres18: Server, what: str) -> None:
-    database = postgres18.create_database("CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t;")
-    rules = HEAD + ("labels: {x: [public.v.a]}\n" if what == "column" else "scopes: {s: {select: [public.v]}}\n")
-    result = run(make_config(tmp_path, postgres18, database, rules), "check")
-    assert result.exit_code == 1
-    assert "`public.v` is not a table: views cannot be selected or labelled" in result.stdout

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from maskproxy.base.refs import Location
 from maskproxy.core.masks.table import AnyMask
-from maskproxy.core.policy.ruleset import ColumnUse
+from maskproxy.core.policy.column_use import ColumnUse
 from maskproxy.core.yaml import Document, Strict, parse_yaml, validate
 
 Positive = Annotated[int, Field(strict=True, ge=1)]

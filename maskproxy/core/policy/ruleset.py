@@ -16,7 +16,6 @@ table clears it; what one denies is denied. Sets are united and intersected, so 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from enum import StrEnum
 from functools import reduce
 from operator import or_
 
@@ -25,27 +24,13 @@ from maskproxy.base.limits import MAX_SESSION_KEYS
 from maskproxy.base.refs import ColumnRef, Generation, Location, TableRef
 from maskproxy.base.secret import Secret
 from maskproxy.core.catalog import Catalog, RelationKind
+from maskproxy.core.policy.column_use import ColumnUse as ColumnUse
+from maskproxy.core.policy.column_use import strictest_use as strictest_use
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.partitions import tables_ordered_by
 from maskproxy.core.policy.rights import NO_RIGHTS, Rights
 from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
-
-
-class ColumnUse(StrEnum):
-    """What may be done with a labelled column besides putting it out, strictest first."""
-
-    REFUSE = "refuse"
-    MASKED = "masked"
-    EQUALITY = "equality"
-    ANY = "any"
-
-
-_STRICTNESS = {use: number for number, use in enumerate(ColumnUse)}
-
-
-def strictest_use(*uses: ColumnUse) -> ColumnUse:
-    return min(uses, key=_STRICTNESS.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
