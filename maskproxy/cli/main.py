@@ -31,8 +31,9 @@ COMMANDS = {
     ),
     "explain": (
         "explain",
-        "Show the decision on a statement: the lineage, mask and rule of each output column, what becomes of each use of"
-        " a column, and the SQL that would be sent; or what is refused, where, by which rule, and what would be allowed.",
+        "Show the decision on a statement: the lineage, mask and rule of each output column, what becomes of each use"
+        " of a column, and the SQL that would be sent; or what is refused, where, by which rule, and what would be"
+        " allowed.",
     ),
     "dsn": ("dsn", "Print a DSN for an agent, with a token issued for it (good for 30 days, see --expires)."),
     "principal": ("principal", "Agents, services and people that may connect."),

@@ -127,7 +127,7 @@ async def test_each_policy_has_its_own_plans(policies: dict[str, Policy]) -> Non
 
 
 async def test_too_much_cpu_time(policy: Policy) -> None:
-    async with running(bounds=Bounds(cpu_seconds=0.02)) as pool:
+    async with running(bounds=Bounds(cpu_seconds=0.05)) as pool:
         before = await analysts(2)
         refusal = await ask(pool, policy, LONG)
         assert isinstance(refusal, LimitExceeded)
