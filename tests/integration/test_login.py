@@ -178,7 +178,7 @@ def test_the_server_must_prove_itself(
         "tls": "verify-full",
         "tls_root": str(certificates / "ca.crt"),
     }
-    monkeypatch.setattr(proxies, "READY_SECONDS", 10.0)
+    monkeypatch.setattr(proxies, "READY_SECONDS", 20.0)
     with (
         pytest.raises(TimeoutError, match="certificate verify failed"),
         run_proxy(postgres15, shop15, settings={"databases": {"shop": wrong}}),
