@@ -174,11 +174,11 @@ def test_the_server_must_prove_itself(
     """verify-full with somebody else's authority: the proxy never gets ready, and its log says why."""
     wrong = {
         "dsn": f"postgresql://app@127.0.0.1:{postgres15.port}/{shop15}",
-        "password": {"file": "password"},
+        "password": {"file": "password-shop"},
         "tls": "verify-full",
         "tls_root": str(certificates / "ca.crt"),
     }
-    monkeypatch.setattr(proxies, "READY_SECONDS", 20.0)
+    monkeypatch.setattr(proxies, "READY_SECONDS", 10.0)
     with (
         pytest.raises(TimeoutError, match="certificate verify failed"),
         run_proxy(postgres15, shop15, settings={"databases": {"shop": wrong}}),
