@@ -10,6 +10,8 @@ from maskproxy.core.policy.compile import compile_rules
 from maskproxy.core.policy.document import RulesDocument
 from maskproxy.proxy.admission import backend_parameters, read_startup
 from maskproxy.session.enforce import Policy
+from tests.support.catalogs import read_catalog
+from tests.support.rules import compiled
 
 RULES = "version: 1\ndatabase: shop\nscopes:\n  masking: {select: []}\n  everything: {unrestricted: true}\n"
 
@@ -102,3 +104,28 @@ def test_our_own_parameters_stay_with_us() -> None:
     assert startup.scope == "support"
     assert startup.settings == {"TimeZone": "UTC"}
     assert startup.database == "agent"
+
+
+KEYED = """
+version: 1
+database: shop
+labels: {name: [public.people.name]}
+masks: {name: {mask: token}}
+scopes: {masking: {select: [public.people]}, everything: {unrestricted: true}}
+"""
+
+
+def test_a_masking_backend_gets_the_keys_of_its_masks_whatever_the_client_sends() -> None:
+    known = read_catalog("CREATE TABLE public.people (\nname text\n);")
+    rules = compiled(known, RulesDocument.parse(KEYED, "shop.yaml"))
+    masking, everything = (
+        Policy.of(rules.combine((name,)), Stamp(Generation(1), Generation(1)), ("public",))
+        for name in ("masking", "everything")
+    )
+    keys = {name: secret.reveal() for name, secret in masking.scope.settings.items()}
+    assert len(keys) == 2
+    for spelling in (str, str.upper):
+        options = " ".join(f"-c {spelling(name)}={'00' * 32}" for name in keys)
+        sent = backend_parameters(read_startup({"user": "agent", "options": options}), masking)
+        assert sent == PINNED | {"search_path": '"public"'} | keys
+    assert backend_parameters(read_startup({"user": "agent"}), everything) == {}

@@ -149,15 +149,20 @@ def _mask_email(value: str) -> str:
 
 
 def _sql_email(value: str) -> str:
-    """Searching depends on the collation, and some refuse it, so it is done under "C"; cutting does not."""
+    """By where the last @ stands: after the second character, at it, or nowhere else (first or not at all).
+
+    Searching depends on the collation, and some refuse it, so it is done under "C"; cutting does not."""
     star, length = sql.literal("*"), sql.call("length", value)
-    backwards = sql.call("reverse", f'{value} COLLATE pg_catalog."C"')
-    domain = sql.call("strpos", backwards, sql.literal("@"))  # its length with the @, 0 without one
-    rest = sql.op(length, "-", domain)
-    end = sql.call("right", value, domain)
-    stars = sql.call("repeat", star, sql.op(rest, "-", "1"))
+    second, later = sql.call("substr", value, "2", "1"), sql.call("right", value, "-2")
+    domain = _position_of_at(sql.call("reverse", value))  # its length with the @
+    stars = sql.call("repeat", star, sql.op(sql.op(length, "-", domain), "-", "1"))
+    kept = sql.op(sql.op(sql.call("left", value, "1"), "||", stars), "||", sql.call("right", value, domain))
     return sql.case(
-        (f"({sql.op(domain, '=', '0')} OR {sql.op(rest, '=', '0')})", sql.call("repeat", star, length)),
-        (sql.op(rest, "=", "1"), sql.op(star, "||", end)),
-        otherwise=sql.op(sql.op(sql.call("left", value, "1"), "||", stars), "||", end),
+        (sql.op(_position_of_at(later), ">", "0"), kept),
+        (sql.op(_position_of_at(second), ">", "0"), sql.op(star, "||", sql.call("right", value, "-1"))),
+        otherwise=sql.call("repeat", star, length),
     )
+
+
+def _position_of_at(value: str) -> str:
+    return sql.call("strpos", f'{value} COLLATE pg_catalog."C"', sql.literal("@"))

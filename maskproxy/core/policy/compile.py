@@ -43,6 +43,7 @@ def compile_rules(
     problems.raise_errors()
     scopes = {name: see(name, sight, catalog, views, labels) for name, sight in sights.items()}
     _warn_of_partitions(sights, scopes, catalog, problems)
+    _warn_of_nulls(scopes, problems)
     return RuleSet(
         generation=generation,
         digest=hashlib.sha256(b"".join(sorted(document.digest for document in documents))).hexdigest(),
@@ -53,6 +54,15 @@ def compile_rules(
         scopes=scopes,
         warnings=problems.warnings(),
     )
+
+
+def _warn_of_nulls(scopes: Mapping[str, Scope], problems: Problems) -> None:
+    """Masks of rows that have no counterpart in masked evaluation."""
+    for name, scope in scopes.items():
+        for mask in scope.masks.values():
+            if mask.apply is not None and mask.sql is None:
+                text = f"{mask.column} is NULL in statements of scope `{name}` that use it: mask `{mask.name}` of label"
+                problems.warn(mask.location, f"{text} `{mask.label}` has no SQL form there")
 
 
 def _warn_of_views(sights: Mapping[str, Sight], views: Views, problems: Problems) -> None:

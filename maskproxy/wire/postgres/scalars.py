@@ -5,11 +5,13 @@ hold and for results which the type cannot; ``values`` turns that into NULL. Tex
 writes.
 """
 
+import math
 import re
 from binascii import hexlify, unhexlify
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
 from struct import Struct
 from types import MappingProxyType
 from typing import Any
@@ -157,13 +159,46 @@ def _float_text(value: Decimal, fixed_below: int) -> bytes:
 
 
 _FLOAT4 = Struct(">f")
+_INT4 = Struct(">i")
+
+
+def _shortest8(value: float) -> str:
+    """``repr``, but where that lies half-way to the next float: it reads back because ties go to the even one, which
+    the server does not rely upon (d2s.c, ``acceptBounds``)."""
+    text = repr(value)
+    if abs(value) < 2.0**53:  # a decimal half-way has more digits than are ever written
+        return text
+    below, above = math.nextafter(abs(value), 0.0), math.nextafter(abs(value), math.inf)
+    return text if _nearer(Decimal(text), value, below, above) else _shortest(value, below, above, 17)
 
 
 def _shortest4(value: float) -> str:
     """Return the shortest decimal that reads back as the same float4; nine digits always do."""
     packed = _FLOAT4.pack(value)
+    if abs(value) >= 2.0**24 or math.frexp(value)[0] in (0.5, -0.5):  # as above, or nearer to one neighbour
+        (number,) = _INT4.unpack(_FLOAT4.pack(abs(value)))
+        below, above = (_FLOAT4.unpack(_INT4.pack(each))[0] for each in (number - 1, number + 1))
+        return _shortest(value, below, above, 9)
     candidates = (f"{value:.{digits}e}" for digits in range(9))
     return next(text for text in candidates if _reads_as(text, packed))
+
+
+def _shortest(value: float, below: float, above: float, digits: int) -> str:
+    """The decimal of the fewest digits, up to ``digits``, that is nearest to ``value``."""
+    exact = Decimal(abs(value))
+    for precision in range(1, digits):
+        for rounding in (ROUND_HALF_EVEN, ROUND_CEILING):
+            shown = Context(precision, rounding).plus(exact)
+            if _nearer(shown, value, below, above):
+                return str(shown.copy_sign(Decimal(value)))
+    return f"{value:.{digits - 1}e}"
+
+
+def _nearer(shown: Decimal, value: float, below: float, above: float) -> bool:
+    """Whether the decimal is strictly nearer to ``value`` than to its neighbours, all taken without their signs."""
+    exact, twice = Fraction(abs(value)), 2 * Fraction(abs(shown))
+    upper = Fraction(above) if math.isfinite(above) else 2 * exact - Fraction(below)
+    return Fraction(below) + exact < twice < upper + exact
 
 
 def _reads_as(text: str, packed: bytes) -> bool:
@@ -238,7 +273,7 @@ SCALARS: Mapping[str, Codec] = MappingProxyType(
         "int4": _integer(Struct(">i")),
         "int8": _integer(Struct(">q")),
         "float4": _float(_FLOAT4, _shortest4, 6),
-        "float8": _float(Struct(">d"), repr, 15),
+        "float8": _float(Struct(">d"), _shortest8, 15),
         "numeric": _NUMERIC,
         "bool": Codec(*_bool_codec(b"f", b"t"), *_bool_codec(b"\x00", b"\x01")),
         "bytea": Codec(_bytea, lambda value: b"\\x" + hexlify(_raw(value)), _raw, _raw),

@@ -232,3 +232,80 @@ def test_every_mask_on_generated_values(connection: psycopg.Connection, drawn: t
         f"(SELECT u.v::{sql_name(column)} AS v FROM unnest($1::{sql_name(ColumnType(array.name, array))}) AS u(v))"
     )
     check(connection, column, f"{unnested} AS s", [parameter])
+
+
+LOOSE = "CREATE COLLATION IF NOT EXISTS loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)"
+
+
+def test_a_result_has_the_collation_of_its_column(server: Server) -> None:
+    """Otherwise the comparison with another column of the same collation would be an error."""
+    column = ColumnType("text", BY_NAME["text"])
+    with psycopg.connect(server.dsn(server.create_database()), autocommit=True) as connection:
+        collations = ['"default"', '"C"', '"POSIX"']
+        try:
+            connection.execute(LOOSE)
+            collations.append("loose")
+        except psycopg.errors.FeatureNotSupported:  # the embedded server has no ICU
+            assert server.ca is None
+        for number, collation in enumerate(collations):
+            table = f"collated{number}"
+            connection.execute(f"CREATE TABLE {table} (v text COLLATE {collation}, other text COLLATE {collation})")
+            connection.execute(f"INSERT INTO {table} VALUES ('ann@example.com', 'b'), ('Ann', 'B'), (NULL, NULL)")
+            for each in forms(column):
+                masked = f"(SELECT {each.form(V)} AS m, other FROM {table}) AS s"
+                connection.execute(f"SELECT count(*) FROM {masked} WHERE m <= other".encode())
+                same = "bool_and(pg_collation_for(m) = pg_collation_for(other))"
+                assert one(connection, f"SELECT {same} FROM {masked}") == (True,), (collation, each.rule)
+
+
+def test_a_token_without_its_key_is_null(server: Server, database: str) -> None:
+    form = sql_form(Token(mask="token"), BY_NAME["text"], -1, SETTING)
+    assert form is not None
+    for setting in ({}, {f"{SETTING}_inner": "", f"{SETTING}_outer": ""}, {f"{SETTING}_inner": "ab" * 32}):
+        options = " ".join(f"-c {name}={value}" for name, value in setting.items())
+        with psycopg.connect(server.dsn(database), autocommit=True, options=options) as connection:
+            assert one(connection, f"SELECT {form(V)} FROM (SELECT text 'ann' AS v) AS s") == (None,)
+
+
+def one(connection: psycopg.Connection, query: str) -> Any:
+    return connection.execute(query.encode()).fetchone()
+
+
+PLACES = [
+    "SELECT m, count(*) FROM {d} GROUP BY m ORDER BY m",
+    "SELECT m || '!', count(*) FROM {d} GROUP BY m ORDER BY 1",
+    "SELECT a.m FROM {d} JOIN (SELECT m AS k FROM {d}) AS b ON d.m = b.k ORDER BY 1",
+    "SELECT DISTINCT m FROM {d} ORDER BY m",
+    "SELECT m, rank() OVER (PARTITION BY m ORDER BY id) FROM {d} ORDER BY 1, 2",
+    "SELECT m, grouping(m) FROM {d} GROUP BY CUBE (m) ORDER BY 1, 2",
+    "SELECT o.id, m FROM (VALUES (1), (0)) AS o(id) LEFT JOIN {d} USING (id) ORDER BY 1",
+    "SELECT id FROM {d} WHERE m IN (SELECT m FROM {d} WHERE id < 10) ORDER BY 1",
+    "SELECT id FROM {d} WHERE m = (SELECT min(m) FROM {d}) ORDER BY 1",
+    "WITH RECURSIVE r(n, m) AS (SELECT 1, m FROM {d} WHERE id = 1 UNION ALL SELECT 2, m FROM r WHERE n < 2) TABLE r",
+    "SELECT string_agg(m, ',' ORDER BY m) FROM {d} WHERE id < 50",
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_token_in_every_place(place: str, parallel: bool, connection: psycopg.Connection) -> None:
+    """What a statement gives on forms in a derived table is what it gives on the masked values stored."""
+    form = sql_form(Token(mask="token"), BY_NAME["text"], -1, SETTING)
+    assert form is not None
+    connection.execute("DROP TABLE IF EXISTS people, masked; CREATE TABLE people (id int PRIMARY KEY, v text)")
+    connection.execute("INSERT INTO people SELECT i, 'person' || i % 40 FROM generate_series(1, 2000) AS i")
+    connection.execute(f"CREATE TABLE masked AS SELECT id, {form(V)} AS m FROM people".encode())
+    forced = {"min_parallel_table_scan_size": "0", "parallel_setup_cost": "0", "parallel_tuple_cost": "0"}
+    for name, value in forced.items() if parallel else ():
+        connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    try:
+        place = place.replace("a.m", "d.m")
+        evaluated, stored = (
+            connection.execute(place.replace("{d}", f"{each} AS d").encode()).fetchall()
+            for each in (f"(SELECT id, {form(V)} AS m FROM people)", "masked")
+        )
+        assert evaluated == stored
+        assert evaluated
+    finally:
+        for name in forced:
+            connection.execute(sql.SQL("RESET {}").format(sql.Identifier(name)))
