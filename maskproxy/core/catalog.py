@@ -61,7 +61,7 @@ class Column:
 class ConstraintKind(StrEnum):
     """What a write to a table is checked against."""
 
-    ROW = "row"  # the row itself: CHECK, expressions of indexes and generated columns, the key of partitions
+    ROW = "row"  # the row itself: CHECK, expressions of indexes and generated columns, keys of partitions, policies
     UNIQUE = "unique"  # other rows of the table: unique and exclusion constraints, unique indexes
     REFERENCES = "references"  # rows of another table, to which these columns refer
     REFERENCED = "referenced"  # rows of another table that refer to these columns
@@ -69,12 +69,14 @@ class ConstraintKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraint:
-    """``columns`` of the table; ``others``: those of the other table. ``nulls``: with a NULL in it, it holds."""
+    """``columns`` of the table; ``others``: those of the other table. ``nulls``: with a NULL in it, it holds.
+    ``always``: it may be false of rows that exist, so that any UPDATE of them tells."""
 
     kind: ConstraintKind
     columns: frozenset[str]
     others: frozenset[ColumnRef] = frozenset()
     nulls: bool = True
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,26 +26,34 @@ SELECT i.indrelid AS relation,
        coalesce(i.indexprs::text, '') || coalesce(i.indpred::text, '') ~ ':varattno 0 ' AS whole,
        i.indexprs IS NULL AND i.indpred IS NULL
            AND coalesce(pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct', 'false') = 'false' AS nulls,
-       NULL::oid AS other, NULL::int2[] AS others
+       NULL::oid AS other, NULL::int2[] AS others, false AS always
 FROM pg_catalog.pg_index AS i
 WHERE i.indisunique OR i.indisexclusion OR i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
 """
 
-# A CHECK that was never validated may be false of rows that exist: then any UPDATE of them tells.
+# A CHECK that was never validated, and what a policy for row security checks, may be false of rows that exist.
 _CHECKS: Final = """
-SELECT c.conrelid, 'row', coalesce(c.conkey, '{}'),
-       NOT c.convalidated OR c.conbin::text ~ ':varattno 0 ', false, NULL::oid, NULL::int2[]
+SELECT c.conrelid, 'row', coalesce(c.conkey, '{}'), c.conbin::text ~ ':varattno 0 ', false, NULL::oid, NULL::int2[],
+       NOT c.convalidated
 FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'c' AND c.conrelid <> 0
 UNION ALL
-SELECT p.partrelid, 'row', p.partattrs::int2[], 0 = ANY (p.partattrs::int2[]), false, NULL, NULL
+SELECT p.partrelid, 'row', p.partattrs::int2[], 0 = ANY (p.partattrs::int2[]), false, NULL, NULL, false
 FROM pg_catalog.pg_partitioned_table AS p
+UNION ALL
+SELECT p.polrelid, 'row', ARRAY(SELECT d.refobjsubid::int2 FROM pg_catalog.pg_depend AS d
+                                WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass AND d.objid = p.oid
+                                  AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                  AND d.refobjid = p.polrelid AND d.refobjsubid > 0),
+       coalesce(p.polqual::text, '') || coalesce(p.polwithcheck::text, '') ~ ':varattno 0 ', false, NULL, NULL, true
+FROM pg_catalog.pg_policy AS p JOIN pg_catalog.pg_class AS c ON c.oid = p.polrelid
+WHERE c.relrowsecurity AND p.polcmd IN ('*', 'w')
 """
 
 _FOREIGN_KEYS: Final = """
-SELECT c.conrelid, 'references', c.conkey, false, c.confmatchtype <> 'f', c.confrelid, c.confkey
+SELECT c.conrelid, 'references', c.conkey, false, c.confmatchtype <> 'f', c.confrelid, c.confkey, false
 FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'f'
 UNION ALL
-SELECT c.confrelid, 'referenced', c.confkey, false, false, c.conrelid, c.conkey
+SELECT c.confrelid, 'referenced', c.confkey, false, false, c.conrelid, c.conkey, false
 FROM pg_catalog.pg_constraint AS c WHERE c.contype = 'f'
 """
 
@@ -83,9 +91,10 @@ def _constraint(row: asyncpg.Record, refs: Mapping[int, TableRef], columns: Colu
         )
     return Constraint(
         kind=ConstraintKind(row["kind"]),
-        columns=frozenset(own.values()) if row["whole"] or not names else frozenset(names),
+        columns=frozenset(own.values()) if row["whole"] or not (names or row["always"]) else frozenset(names),
         others=others,
         nulls=row["nulls"],
+        always=row["always"],
     )
 
 

@@ -116,6 +116,8 @@ def test_a_masked_row_is_read_and_masked_values_cannot_be_saved(writer: psycopg.
         "INSERT INTO shown VALUES (9, 'x')",
         "INSERT INTO calls VALUES (9, 'CANARY.bob@example.com')",
         "INSERT INTO parts (id, secret) VALUES (1, 'CANARY')",
+        "UPDATE secured SET word = 'y'",
+        "UPDATE unvalidated SET word = 'y'",
         "INSERT INTO parts_1 (id) VALUES (1)",
         "MERGE INTO orders o USING customers c ON c.id = o.customer_id WHEN MATCHED THEN DELETE",
         "TRUNCATE orders",

@@ -54,6 +54,13 @@ CREATE CONSTRAINT TRIGGER tells_late AFTER INSERT ON audited DEFERRABLE INITIALL
 CREATE TABLE ruled (id int PRIMARY KEY, word text);
 CREATE RULE also AS ON INSERT TO ruled DO ALSO SELECT ssn FROM customers;
 CREATE VIEW shown AS SELECT id, status FROM customers;
+CREATE TABLE secured (id int PRIMARY KEY, secret text, word text);
+INSERT INTO secured VALUES (1, 'CANARY', 'x');
+ALTER TABLE secured ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY checked ON secured USING (true) WITH CHECK (secret < 'B');
+CREATE TABLE unvalidated (id int PRIMARY KEY, secret text, word text);
+INSERT INTO unvalidated VALUES (1, 'CANARY', 'x');
+ALTER TABLE unvalidated ADD CHECK (secret < 'B') NOT VALID;
 CREATE TABLE parts (id int, secret text, word text) PARTITION BY LIST (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 INSERT INTO parts VALUES (1, 'CANARY', 'x');

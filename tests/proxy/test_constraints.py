@@ -22,6 +22,13 @@ CREATE INDEX ON t ((a / b));
 ALTER TABLE t ADD CHECK (a > b);
 CREATE TABLE unvalidated (a int, b int);
 ALTER TABLE unvalidated ADD CHECK (a > 0) NOT VALID;
+CREATE TABLE secured (a int, b int, c int);
+ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+CREATE POLICY one ON secured USING (a > 0) WITH CHECK (c > 0);
+CREATE POLICY two ON secured FOR UPDATE USING (current_user = 'x');
+CREATE POLICY three ON secured FOR SELECT USING (b > 0);
+CREATE TABLE unsecured (a int);
+CREATE POLICY one ON unsecured USING (a > 0);
 CREATE TABLE refers (t_id int REFERENCES t, code int DEFAULT 5, owner int GENERATED ALWAYS AS IDENTITY);
 CREATE TABLE parts (id int, at date, kind int) PARTITION BY RANGE (at);
 CREATE TABLE parts_expression (id int, at date) PARTITION BY RANGE ((id + 1));
@@ -45,9 +52,10 @@ async def found(request: pytest.FixtureRequest) -> Catalog:
 def checks(catalog: Catalog, table: str) -> set[str]:
     found = catalog.tables[TableRef("public", table)].constraints
     return {
-        f"{each.kind} {' '.join(sorted(each.columns))}"
+        " ".join((each.kind, *sorted(each.columns)))
         + (f" -> {' '.join(map(str, sorted(each.others)))}" if each.others else "")
         + (" nulls" if each.nulls else "")
+        + (" always" if each.always else "")
         for each in found
     }
 
@@ -67,8 +75,13 @@ async def test_indexes_checks_and_generated_columns(found: Catalog) -> None:
     }
 
 
-async def test_a_check_that_was_never_validated_is_one_of_the_whole_row(found: Catalog) -> None:
-    assert checks(found, "unvalidated") == {"row a b"}
+async def test_a_check_that_was_never_validated_matters_always(found: Catalog) -> None:
+    assert checks(found, "unvalidated") == {"row a always"}
+
+
+async def test_policies_matter_where_row_security_is_on(found: Catalog) -> None:
+    assert checks(found, "secured") == {"row a c always", "row always"}
+    assert checks(found, "unsecured") == set()
 
 
 async def test_foreign_keys_stand_on_both_sides(found: Catalog) -> None:

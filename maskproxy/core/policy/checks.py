@@ -11,6 +11,8 @@ inheritance children.
     references   rows of another table                    INSERT, UPDATE of a column of it
     referenced   rows of another table                    DELETE, UPDATE of a column of it
 
+A check that may be false of rows that exist (``Constraint.always``) is told by any UPDATE of them.
+
 A column may not be seen if it is masked, denied, or has a label in a table that the scope does not select. NULL in a
 key is compared with nothing. ``use: any`` and ``use: equality`` of a column permit these comparisons.
 """
@@ -79,7 +81,7 @@ def _decides(constraint: Constraint, write: Write, target: Table, guarded: froze
     match constraint.kind:
         case ConstraintKind.ROW:
             kept = {column.column for column in guarded} - written
-            return write.kind is WriteKind.UPDATE and touched and bool(kept)
+            return write.kind is WriteKind.UPDATE and (touched or constraint.always) and bool(kept)
         case ConstraintKind.UNIQUE | ConstraintKind.REFERENCES:
             if write.kind is WriteKind.DELETE or (write.kind is WriteKind.UPDATE and not touched):
                 return False
