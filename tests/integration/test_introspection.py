@@ -210,7 +210,15 @@ def test_parameters_name_no_hidden_objects(curious: str) -> None:
         "SELECT count(*) FROM pg_description WHERE classoid = $1::regclass",
     ):
         assert rows(curious, sql, ("zephyr_ledger",)) == rows(curious, sql, ("nosuch_ledger",)) == [(0,)]
+    for operator in ("=", "<>", "<", "IS DISTINCT FROM"):
+        for looked_up in ("$1::regclass", "to_regclass($1)"):
+            sql = f"SELECT c.oid {operator} {looked_up} FROM pg_class c ORDER BY c.oid LIMIT 3"
+            assert rows(curious, sql, ("zephyr_ledger",)) == rows(curious, sql, ("nosuch_ledger",))
+    assert _answer(curious, "NOT EXISTS (SELECT FROM pg_class WHERE oid <> to_regclass('zephyr_ledger'))") == _answer(
+        curious, "NOT EXISTS (SELECT FROM pg_class WHERE oid <> to_regclass('nosuch_ledger'))"
+    )
     assert rows(curious, "SELECT count(*) FROM pg_class WHERE oid = $1::regclass", ("customers",)) == [(1,)]
+    assert rows(curious, "SELECT count(*) FROM pg_type WHERE oid = to_regtype('mood')") == [(1,)]
     assert rows(curious, "SELECT current_setting($1::varchar)", ("maskproxy.key",)) == [(None,)]
     assert rows(curious, "SELECT current_setting($1::varchar)", ("data_directory",)) == [(None,)]
     assert rows(curious, "SELECT current_setting($1)", ("DateStyle",)) != [(None,)]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from maskproxy.base.errors import Refused
+from maskproxy.base.refs import TableRef
 from maskproxy.core.sql.findings import Findings, Place
 from maskproxy.core.sql.objects import (
     COMMENTED,
@@ -28,9 +29,11 @@ from maskproxy.core.sql.objects import (
 )
 from maskproxy.core.sql.resolve import Flow, Relation, Scope, computed
 from maskproxy.core.sql.statement import UseKind
+from maskproxy.core.sql.substitute import derived_table
 from maskproxy.core.sql.tree import Call, Cast, Column, Constant, Expression, Operation, Operator, Parameter, TypeRef
 from maskproxy.core.system_relations import NOTHING
 
+_CATALOGS: Final[Mapping[str, str]] = {"regclass": "pg_class", "regtype": "pg_type"}
 _NUMBERS: Final = frozenset({"oid", "int4", "int8"})
 _NAMES: Final = frozenset({"text", "varchar", "name"})
 _PRIVILEGES: Final = re.compile(r"has_\w+_privilege|pg_has_role")
@@ -74,20 +77,39 @@ class Objects:
         return flow
 
     def lookup(self, expression: Expression, place: Place, kind: UseKind) -> Flow:
-        """What looks an object up beside the number of a visible one (``check_compared``). A parameter's cast becomes
-        the function: it finds nothing where the cast would say whether there is such an object."""
+        """What looks an object up beside the number of a visible one (``check_compared``)."""
         match expression:
-            case Call(args=args):
-                return computed(*(self._use(arg, place, kind) for arg in args))
             case Cast(Cast() as inner):  # drivers write the same cast twice
                 return self.lookup(inner, place, kind)
-            case Cast(Parameter(number, int(position)) as parameter, type_ref):
-                self._use(parameter, place, kind)
-                text = f"pg_catalog.to_{type_ref.name}(${number}::pg_catalog.text)"
-                self._findings.edits.parameters[position] = text
-                return Flow()
+            case Cast(arg, type_ref):
+                return self._guard(arg, type_ref.name, place, kind)
+            case Call(args=(arg,), name=name):
+                return self._guard(arg, name.removeprefix("to_"), place, kind)
             case _:
                 raise refused_lookup(expression)
+
+    def _guard(self, arg: Expression, reg: str, place: Place, kind: UseKind) -> Flow:
+        """A literal or parameter becomes itself if it names a visible object, else NULL: whether the number of a hidden
+        object differs from a visible one's, or nothing has a number, must not be told apart."""
+        while isinstance(arg, Cast) and arg.type.name in _NAMES:
+            arg = arg.arg
+        match arg:
+            case Parameter(number, int(position)):
+                self._use(arg, place, kind)
+                name = f"${number}"
+            case Constant(str(value), int(position)):
+                name = "'" + value.replace("'", "''") + "'"
+            case _:
+                raise refused_lookup(arg)
+        table = self._findings.catalog.tables.get(TableRef("pg_catalog", _CATALOGS[reg]))
+        if table is None:
+            raise refused_lookup(arg)
+        self._findings.edits.parameters[position] = (
+            f"(SELECT v.oid::pg_catalog.{reg}::pg_catalog.text "  # noqa: S608 - a literal or parameter in one place
+            f"FROM {derived_table(table, {}, only=False)} AS v "
+            f"WHERE v.oid = pg_catalog.to_{reg}({name}::pg_catalog.text))"
+        )
+        return Flow()
 
     # -- functions
 

@@ -195,7 +195,7 @@ def _replace(node: Any, edits: Edits) -> Any:
         return node  # a name, a number, nothing
     if isinstance(node, Call) and node.position is not None and node.position in edits.withheld:
         return replace(node, args=(_expression(edits.withheld[node.position][1]), *node.args[1:]))
-    if isinstance(node, Parameter) and node.position is not None and node.position in edits.parameters:
+    if isinstance(node, Parameter | Constant) and node.position is not None and node.position in edits.parameters:
         return _expression(edits.parameters[node.position])
     if isinstance(node, Select) and edits.groups:
         node = replace(node, group_by=tuple(_with_dependents(node, edits)))
