@@ -179,8 +179,8 @@ class Expressions:
         of_object = self._objects.call(call, place, kind)
         if of_object is not None:
             return of_object
-        if (row := self._projected(call, place)) is not None:
-            return replace(self._row(row, call.position), composite=False)
+        if (projected := self._projected(call, place)) is not None:
+            return replace(self._row(*projected), composite=False)
         function = self._findings.allow.function(call)
         self._findings.functions.add(call.name)
         inner = _USE_OF_ARGUMENTS.get(function.kind, kind)
@@ -191,14 +191,16 @@ class Expressions:
             parts.append(self.window(call.over, place))
         return replace(computed(*parts), reg=False)
 
-    def _projected(self, call: Call, place: Place) -> WholeRow | None:
+    def _projected(self, call: Call, place: Place) -> tuple[WholeRow, int | None] | None:
         """``column(t)``, which the server reads as ``t.column`` if no function of that name takes the row. One that we
         do not know might, so it counts as made of the whole row (ParseFuncOrColumn in parse_func.c)."""
         match call.args:
             case (Column((_,)) as column,) if call == Call(schema=None, name=call.name, args=call.args):
                 known = call.name in FUNCTIONS or self._findings.allow.is_shadowed(call.name)
                 found = None if known else _scope(place).column(column)
-                return found if isinstance(found, WholeRow) and found.relation.named(call.name) else None
+                if isinstance(found, WholeRow) and found.relation.named(call.name):
+                    return found, column.position
+                return None
             case _:
                 return None
 
