@@ -126,6 +126,13 @@ async def test_each_policy_has_its_own_plans(policies: dict[str, Policy]) -> Non
         assert isinstance(await ask(pool, other, TEXT), Plan | StatementError)
 
 
+async def replaced(before: list[psutil.Process]) -> None:
+    """As many analysts as before, of which one is another."""
+    async with asyncio.timeout(20):
+        while {each.pid for each in await analysts(len(before))} == {each.pid for each in before}:
+            await asyncio.sleep(0.01)
+
+
 async def test_too_much_cpu_time(policy: Policy) -> None:
     async with running(bounds=Bounds(cpu_seconds=0.05)) as pool:
         before = await analysts(2)
@@ -133,8 +140,7 @@ async def test_too_much_cpu_time(policy: Policy) -> None:
         assert isinstance(refusal, LimitExceeded)
         assert refusal.sqlstate == "54000"
         assert refusal.hint
-        assert len(await analysts(2)) == 2
-        assert {each.pid for each in await analysts(2)} != {each.pid for each in before}
+        await replaced(before)
         assert isinstance(await ask(pool, policy, TEXT), Plan)
         assert pool.statistics().given_up == 1
 
