@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psutil
 import pytest
@@ -46,7 +46,15 @@ async def running(size: int = 2, bounds: Bounds | None = None) -> AsyncIterator[
 
 def first_processes() -> list[psutil.Process]:
     """Those of pools. Servers of other tests are children of this process as well."""
-    return [each for each in psutil.Process().children() if any("analyst" in word for word in each.cmdline())]
+    return [each for each in psutil.Process().children() if any("analyst" in word for word in _command(each))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """Empty for one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def ask(
@@ -61,9 +69,10 @@ async def analysts(number: int) -> list[psutil.Process]:
     """The processes that a first process has forked, once there are so many."""
     async with asyncio.timeout(20):
         while True:
-            found = [each for first in first_processes() for each in first.children()]
-            if len(found) == number and all(each.status() != psutil.STATUS_ZOMBIE for each in found):
-                return found
+            with suppress(psutil.NoSuchProcess):  # one that ends while it is looked at is none of them
+                found = [each for first in first_processes() for each in first.children()]
+                if len(found) == number and all(each.status() != psutil.STATUS_ZOMBIE for each in found):
+                    return found
             await asyncio.sleep(0.01)
 
 
