@@ -103,6 +103,11 @@ class _ResultPickler(pickle.Pickler):
     def persistent_id(self, obj: Any) -> ColumnRef | None:
         return obj.column if isinstance(obj, ColumnMask) else None
 
+    def reducer_override(self, obj: Any) -> Any:
+        """Members of enumerations by their value: Python 3.11 before 3.11.4 calls ``getattr`` for them, which is none of
+        what the other side takes."""
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
+
 
 class _Unpickler(pickle.Unpickler):
     def __init__(self, data: bytes, policy: Policy) -> None:
