@@ -104,8 +104,7 @@ class _ResultPickler(pickle.Pickler):
         return obj.column if isinstance(obj, ColumnMask) else None
 
     def reducer_override(self, obj: Any) -> Any:
-        """Members of enumerations by their value: Python 3.11 before 3.11.4 calls ``getattr`` for them, which is none of
-        what the other side takes."""
+        """Members of enumerations by their value: Python before 3.11.4 would have the other side call ``getattr``."""
         return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
 
 
