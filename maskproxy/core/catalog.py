@@ -83,7 +83,7 @@ class Constraint:
 class Table:
     """A relation. Reading it reads its ``children`` too (inheritance, partitions), unless the statement says ONLY.
 
-    ``filter`` is a predicate over its columns: the rows that may be seen at all. It is set for system relations only.
+    ``filter`` is a predicate over its columns: the rows that may be seen at all.
     ``primary_key``: its columns, if there is one that is never deferred; other columns depend on them in GROUP BY.
     ``partition_key``: the columns by which a partitioned table's parts are made. ``definition``: the query of a view.
     ``barrier``: a view behind which predicates must stay (security_barrier).
@@ -188,10 +188,12 @@ class Catalog:
         found = (self.tables.get(TableRef(each, name)) for each in path)
         return next((table for table in found if table is not None), None)
 
-    def visible_to(self, select: Mapping[TableRef, frozenset[str]]) -> "Catalog":
-        """The same relations, of which a scope may see ``select`` (columns by table) and the allow-listed system
-        relations."""
-        visible = _Visible(self, select)
+    def visible_to(
+        self, select: Mapping[TableRef, frozenset[str]], filters: Mapping[TableRef, str] | None = None
+    ) -> "Catalog":
+        """The same relations, of which a scope may see ``select`` (columns by table), in these the rows that
+        ``filters`` let pass, and the allow-listed system relations."""
+        visible = _Visible(self, select, filters)
         tables = {ref: visible.table(table) for ref, table in self.tables.items()}
         return replace(self, tables=tables, enums=visible.enums())
 
@@ -217,11 +219,19 @@ class Catalog:
 class _Visible:
     """Marks relations and columns hidden; fills in the filters and expressions of system relations."""
 
-    def __init__(self, catalog: Catalog, select: Mapping[TableRef, frozenset[str]]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        select: Mapping[TableRef, frozenset[str]],
+        filters: Mapping[TableRef, str] | None = None,
+    ) -> None:
         self._catalog = catalog
         self._select = select
+        self._filters = filters or {}
 
     def table(self, table: Table) -> Table:
+        if table.ref in self._filters:  # of hidden ones too: views show their rows
+            table = replace(table, filter=self._filters[table.ref])
         if table.ref in self._select:
             return _hide_columns(table, self._select[table.ref])
         system = SYSTEM_RELATIONS.get(table.ref)

@@ -38,7 +38,7 @@ def compile_rules(
     carriers = Carriers(catalog, views)
     labelled = label_columns(documents, catalog, carriers, problems)
     labels = candidates(labelled, label_masks(documents, problems), catalog, keys, problems)
-    sights = scope_sights(documents, catalog, carriers, problems)
+    sights = scope_sights(documents, catalog, carriers, views, problems)
     _warn_of_views(sights, views, problems)
     problems.raise_errors()
     scopes = {name: see(name, sight, catalog, views, labels) for name, sight in sights.items()}

@@ -10,7 +10,9 @@ labels that are *not* clear:
     any, and the column stands under ``deny``  denied
 
 Several scopes see a table when one of them selects it; a label is clear there only if every scope that selects the
-table clears it; what one denies is denied. Sets are united and intersected, so no order can matter.
+table clears it; what one denies is denied; a row is seen if the filters of all scopes let it be seen: a filter of one
+holds also where another scope selects the table without. Sets are united and intersected, so no order can
+matter.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,6 +31,7 @@ from maskproxy.core.policy.column_use import strictest_use as strictest_use
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.partitions import tables_ordered_by
 from maskproxy.core.policy.rights import NO_RIGHTS, Rights
+from maskproxy.core.policy.row_filters import Filters, all_of, stored_unfiltered, together
 from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
 
@@ -110,13 +113,15 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one scope says: the tables it selects, on which terms, the columns it denies, and what it may write."""
+    """What one scope says: the tables it selects, on which terms, the columns it denies, what it may write, and the
+    filters of rows: of all tables, since views show rows of tables that are not selected."""
 
     tables: Mapping[TableRef, Terms]
     denied: Mapping[ColumnRef, Denial]
     unrestricted: bool
     location: Location
     rights: Rights = NO_RIGHTS
+    filters: Filters = field(default_factory=dict)
 
 
 def unite(sights: Iterable[Sight]) -> Sight:
@@ -131,7 +136,9 @@ def unite(sights: Iterable[Sight]) -> Sight:
         for column, denial in sight.denied.items():
             denied.setdefault(column, denial)
     rights = reduce(or_, (sight.rights for sight in restricted))
-    return Sight(tables, denied, all(sight.unrestricted for sight in sights), restricted[0].location, rights)
+    filters = together(sight.filters for sight in restricted)
+    unrestricted = all(sight.unrestricted for sight in sights)
+    return Sight(tables, denied, unrestricted, restricted[0].location, rights, filters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -188,9 +195,17 @@ def see(
             for column in catalog.tables[table].columns:
                 ref = ColumnRef(table.schema, table.name, column.name)
                 denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
+    for table in stored_unfiltered(sight.tables.keys(), sight.filters, views, catalog):
+        for column in catalog.tables[table].columns:
+            denied.setdefault(
+                ColumnRef(table.schema, table.name, column.name), Denial(f"scopes.{name}.rows", sight.location)
+            )
     for ref in hidden_columns(sight.tables.keys(), views, catalog, masks.keys(), denied.keys()):
         denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
-    visible = catalog.visible_to({table: _visible_columns(catalog, table, denied) for table in sight.tables})
+    visible = catalog.visible_to(
+        {table: _visible_columns(catalog, table, denied) for table in sight.tables},
+        {table: all_of(filters) for table, filters in sight.filters.items()},
+    )
     visible = visible.with_masks(ref for ref in masks if ref.table_ref in views)
     masks, settings = _with_settings(masks)
     expressions = {ref: _expression(mask, catalog) for ref, mask in masks.items()}

@@ -7,11 +7,23 @@ from maskproxy.base.refs import ColumnRef, Location, TableRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.document import RulesDocument, ScopeModel
 from maskproxy.core.policy.families import Carriers
+from maskproxy.core.policy.filter_types import Unfit
 from maskproxy.core.policy.labelling import known_labels
 from maskproxy.core.policy.patterns import Pattern, explain_no_match, match_columns, match_tables, parse_pattern
 from maskproxy.core.policy.problems import Problems
 from maskproxy.core.policy.rights import Granted, check_granted, read_granted, rights_of
+from maskproxy.core.policy.row_filters import (
+    Filters,
+    RowFilter,
+    below_views,
+    compile_filter,
+    descendants,
+    inherited,
+    stored_unfiltered,
+    together,
+)
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Sight, Terms, strictest_use
+from maskproxy.core.policy.views import Views
 from maskproxy.core.yaml import did_you_mean
 
 
@@ -28,13 +40,13 @@ class _Written:
 
 
 def scope_sights(
-    documents: Sequence[RulesDocument], catalog: Catalog, carriers: Carriers, problems: Problems
+    documents: Sequence[RulesDocument], catalog: Catalog, carriers: Carriers, views: Views, problems: Problems
 ) -> dict[str, Sight]:
     """By name. Problems are reported where they stand, also in scopes that others include."""
     written = _written(documents, problems)
-    reader = _Reader(catalog, known_labels(documents), carriers, problems)
+    reader = _Reader(catalog, known_labels(documents), carriers, views, problems)
     own = {name: reader.read(scope) for name, scope in written.items()}
-    return {name: _with_included(name, written, own, problems) for name in written}
+    return {name: _with_included(name, written, own, reader, problems) for name in written}
 
 
 def _written(documents: Sequence[RulesDocument], problems: Problems) -> dict[str, _Written]:
@@ -56,12 +68,16 @@ class _Own:
     tables: frozenset[TableRef]
     terms: Terms
     denied: Mapping[ColumnRef, Denial]
+    filters: Filters
     granted: tuple[Granted, ...] = ()
 
 
 class _Reader:
-    def __init__(self, catalog: Catalog, labels: frozenset[str], carriers: Carriers, problems: Problems) -> None:
-        self._catalog = catalog
+    def __init__(
+        self, catalog: Catalog, labels: frozenset[str], carriers: Carriers, views: Views, problems: Problems
+    ) -> None:
+        self.catalog = catalog
+        self.views = views
         self._labels = labels
         self._problems = problems
         self._carriers = carriers
@@ -78,7 +94,7 @@ class _Reader:
         if not (tables or model.select or model.include or model.unrestricted):
             self._problems.warn(scope.locate(), f"scope `{scope.name}` selects nothing")
         terms = Terms(frozenset(model.clear), model.use)
-        return _Own(tables, terms, dict(self._denied(scope)), tuple(self._granted(scope)))
+        return _Own(tables, terms, dict(self._denied(scope)), self._filters(scope), tuple(self._granted(scope)))
 
     def _check_label(self, label: str, location: Location) -> None:
         if label not in self._labels:
@@ -88,7 +104,7 @@ class _Reader:
         for index, text in enumerate(scope.model.select):
             location = scope.locate("select", index)
             if pattern := self._pattern(text, location, "schema.table"):
-                found = match_tables(pattern, self._catalog)
+                found = match_tables(pattern, self.catalog)
                 self._report(pattern, location, found)
                 yield from found
 
@@ -96,7 +112,7 @@ class _Reader:
         for index, text in enumerate(scope.model.deny):
             location = scope.locate("deny", index)
             if pattern := self._pattern(text, location, "schema.table.column", "schema.table"):
-                found = match_columns(pattern, self._catalog)
+                found = match_columns(pattern, self.catalog)
                 self._report(pattern, location, found)
                 denial = Denial(f"scopes.{scope.name}.deny", location)
                 for column in found:
@@ -106,9 +122,29 @@ class _Reader:
     def _granted(self, scope: _Written) -> Iterator[Granted]:
         model = scope.model
         lists = {"insert": model.insert, "update": model.update, "delete": model.delete}
-        for each in read_granted(lists, scope.locate, self._pattern, self._catalog):
+        for each in read_granted(lists, scope.locate, self._pattern, self.catalog):
             self._report(each.pattern, each.location, [*each.columns, *each.tables])
             yield each
+
+    def _filters(self, scope: _Written) -> Filters:
+        found: dict[TableRef, tuple[RowFilter, ...]] = {}
+        for text, condition in scope.model.rows.items():
+            location = scope.locate("rows", text)
+            if pattern := self._pattern(text, location, "schema.table"):
+                tables = match_tables(pattern, self.catalog)
+                self._report(pattern, location, tables)
+                for table in tables:
+                    if row_filter := self._filter(condition, table, scope.name, location):
+                        found[table] = (*found.get(table, ()), row_filter)
+        return found
+
+    def _filter(self, condition: str, table: TableRef, scope: str, location: Location) -> RowFilter | None:
+        rule = f"scopes.{scope}.rows"
+        try:
+            return compile_filter(condition, self.catalog.tables[table], self.catalog, rule, location)
+        except Unfit as error:
+            self._problems.error(location, f"row filter of `{table}`: {error}")
+            return None
 
     def _pattern(self, text: str, location: Location, *shapes: str) -> Pattern | None:
         try:
@@ -120,17 +156,19 @@ class _Reader:
     def _report(self, pattern: Pattern, location: Location, found: Sequence[object]) -> None:
         if not found:
             report = self._problems.error if pattern.exact else self._problems.warn
-            report(location, explain_no_match(pattern, self._catalog))
+            report(location, explain_no_match(pattern, self.catalog))
 
 
 def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
     """Keys of the format whose effect does not exist yet."""
-    for key in ("rows", "limits"):
+    for key in ("limits",):
         if getattr(scope.model, key):
             yield scope.locate(key), f"`{key}` is not enforced yet: remove it"
 
 
-def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str, _Own], problems: Problems) -> Sight:
+def _with_included(
+    name: str, written: Mapping[str, _Written], own: Mapping[str, _Own], reader: "_Reader", problems: Problems
+) -> Sight:
     """``include`` reads as if the lists of the included scopes were written here."""
     scope = written[name]
     reached = _reach(name, written, problems)
@@ -145,7 +183,22 @@ def _with_included(name: str, written: Mapping[str, _Written], own: Mapping[str,
             denied.setdefault(column, denial)
     check_granted(own[name].granted, tables, denied, problems)
     rights = rights_of(granted for each in reached for granted in own[each].granted).within(tables)
-    return Sight(dict.fromkeys(tables, Terms(clear, uses)), denied, scope.model.unrestricted, scope.locate(), rights)
+    filters = _filters(together(own[each].filters for each in sorted(reached)), tables, reader, problems)
+    terms = dict.fromkeys(tables, Terms(clear, uses))
+    return Sight(terms, denied, scope.model.unrestricted, scope.locate(), rights, filters)
+
+
+def _filters(written: Filters, tables: frozenset[TableRef], rules: "_Reader", problems: Problems) -> Filters:
+    """Those of one scope with all it includes, also of the tables below views and of children."""
+    read = below_views(tables, rules.views)
+    for table in sorted(written.keys() - read):
+        if read.isdisjoint(descendants(table, rules.catalog)):
+            for row_filter in written[table]:
+                problems.warn(row_filter.location, f"`{table}` has a row filter but is not selected")
+    for view in stored_unfiltered(sorted(tables), written, rules.views, rules.catalog):
+        text = f"nothing of {view} is seen: it stores rows of tables with row filters; give it a filter of its own"
+        problems.warn(written[min(written)][0].location, text)
+    return inherited(written, read, rules.catalog, problems)
 
 
 def _reach(name: str, written: Mapping[str, _Written], problems: Problems) -> frozenset[str]:
