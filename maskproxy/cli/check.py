@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import typer
 
@@ -15,8 +15,9 @@ from maskproxy.cli.common import ConfigOption, JsonOption, console, print_json
 from maskproxy.cli.rulesets import read_ruleset
 from maskproxy.core.policy.compile import RuleSet
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.drift import render_lock
 from maskproxy.core.settings import Settings
-from maskproxy.store.configuration import load_key, load_rules, load_settings
+from maskproxy.store.configuration import display_name, load_key, load_rules, load_settings, lock_path
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,12 +28,22 @@ class Severity(StrEnum):
     WARNING = "warning"
 
 
+@dataclass(frozen=True, slots=True)
+class LockChange:
+    """Lines of a lock that came and went."""
+
+    path: Path
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Report:
     """What was found so far; a check goes on after a problem as far as it can."""
 
     problems: list[tuple[Severity, Problem]] = field(default_factory=list)
     databases: dict[str, RuleSet] = field(default_factory=dict)
+    locks: dict[str, LockChange] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -47,14 +58,21 @@ class Report:
             return None
 
 
-def check(config: ConfigOption, json: JsonOption = False) -> None:
-    """Check settings, keys, rules and the databases' catalogs. Exit 1 when the proxy would not run as written."""
+def check(
+    config: ConfigOption,
+    write_lock: Annotated[
+        bool, typer.Option("--write-lock", help="Write down the columns there are as reviewed, beside the rules.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Check settings, keys, rules and the databases' catalogs. Exit 1 when the proxy would not run as written, or a
+    column is not in the lock."""
     report = Report()
     settings = report.attempt(load_settings, config)
     if settings is not None:
         _check_files(settings, report)
         for name in settings.databases:
-            _check_database(settings, name, report)
+            _check_database(settings, name, report, write_lock=write_lock)
     report.problems = list(dict.fromkeys(report.problems))
     if json:
         print_json(_as_data(report))
@@ -79,7 +97,7 @@ def _check_exists(path: Path, report: Report) -> None:
         report.problems.append((Severity.ERROR, Problem(Location(str(path), 1), "there is no such file")))
 
 
-def _check_database(settings: Settings, name: str, report: Report) -> None:
+def _check_database(settings: Settings, name: str, report: Report, *, write_lock: bool) -> None:
     location = settings.databases[name].location
     documents = report.attempt(load_rules, settings, name)
     if documents is None:
@@ -95,6 +113,32 @@ def _check_database(settings: Settings, name: str, report: Report) -> None:
     if ruleset is not None:
         report.databases[name] = ruleset
         report.problems += [(Severity.WARNING, problem) for problem in ruleset.warnings]
+        if write_lock:
+            report.locks[name] = _write_lock(lock_path(settings, name), ruleset)
+        else:
+            file = display_name(lock_path(settings, name), settings)
+            report.problems += [(Severity.ERROR, problem) for problem in _drift(ruleset, Location(file, 1))]
+
+
+def _drift(ruleset: RuleSet, location: Location) -> Iterator[Problem]:
+    for column, why in sorted(ruleset.drifted.items()):
+        text = f"{column} is NULL under masking scopes until it is reviewed: {why}; then maskproxy check --write-lock"
+        yield Problem(location, text)
+
+
+def _write_lock(path: Path, ruleset: RuleSet) -> LockChange:
+    """Atomically: a worker may be reading it."""
+    text = render_lock(ruleset.catalog, ruleset.governed)
+    before = set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    after = set(text.splitlines())
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+    return LockChange(path, tuple(sorted(_columns(after - before))), tuple(sorted(_columns(before - after))))
+
+
+def _columns(lines: set[str]) -> set[str]:
+    return {line for line in lines if line and not line.startswith("#")}
 
 
 def _read(settings: Settings, name: str, documents: Sequence[RulesDocument]) -> RuleSet:
@@ -114,6 +158,10 @@ def _as_data(report: Report) -> dict[str, Any]:
             for severity, problem in report.problems
         ],
         "databases": {name: _summary(ruleset) for name, ruleset in report.databases.items()},
+        "locks": {
+            name: {"file": str(lock.path), "added": lock.added, "removed": lock.removed}
+            for name, lock in report.locks.items()
+        },
     }
 
 
@@ -140,6 +188,11 @@ def _show(report: Report) -> None:
         console.print(f"{name}: {len(ruleset.labels)} labelled columns, {len(ruleset.scopes)} scopes", markup=False)
         for line in _scope_lines(ruleset):
             console.print(line, markup=False, soft_wrap=True)
+    for lock in report.locks.values():
+        for sign, lines in (("+", lock.added), ("-", lock.removed)):
+            for line in lines:
+                console.print(f"{sign} {line}", markup=False, soft_wrap=True)
+        console.print(f"wrote {lock.path}: maskproxy reload puts it in force", markup=False, soft_wrap=True)
     if not report.problems:
         console.print("no problems found", style="green")
 

@@ -29,10 +29,12 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.secret import Secret
 from maskproxy.cli.common import console, fail, stop
 from maskproxy.cli.embedded import HOST, EmbeddedPostgres, end_with_parent, free_port, write_private
+from maskproxy.cli.rulesets import read_ruleset
 from maskproxy.cli.sample import make_sample
 from maskproxy.cli.tour import SCOPE, Tour
+from maskproxy.core.policy.drift import render_lock
 from maskproxy.core.settings import Settings
-from maskproxy.store.configuration import create_key, load_settings
+from maskproxy.store.configuration import create_key, load_rules, load_settings, lock_path
 from maskproxy.store.store import open_store
 
 PRINCIPAL = "agent"
@@ -93,6 +95,7 @@ async def _run(server: EmbeddedPostgres, directory: Path, wanted_port: int, *, o
         console.print(f"port {wanted_port} is taken, the proxy listens on {port}")
     password = await _load(server)
     settings = _configure(directory, server.port, port, password)
+    await _lock(settings)
     dsn = f"postgresql://{PRINCIPAL}:{(await _admit(settings)).reveal()}@{HOST}:{port}/{DATABASE}"
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -169,6 +172,14 @@ def _configure(directory: Path, server_port: int, port: int, password: Secret[st
     text = SETTINGS.format(host=HOST, port=port, server_port=server_port, database=DATABASE, role=ROLE)
     file.write_text(text, encoding="utf-8")
     return load_settings(file)
+
+
+async def _lock(settings: Settings) -> None:
+    """What is in the shop was reviewed, unless somebody has written down something else."""
+    path = lock_path(settings, DATABASE)
+    if not path.exists():
+        ruleset = await read_ruleset(settings, DATABASE, load_rules(settings, DATABASE))
+        path.write_text(render_lock(ruleset.catalog, ruleset.governed), encoding="utf-8")
 
 
 def _data(name: str) -> str:

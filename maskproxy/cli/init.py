@@ -24,8 +24,9 @@ from maskproxy.cli.proposals import Proposal, Samples, propose, render_rules, re
 from maskproxy.cli.rulesets import GENERATION, connected
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.catalog import Table as Relation
-from maskproxy.core.policy.compile import compile_rules
+from maskproxy.core.policy.compile import RuleSet, compile_rules
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.drift import render_lock
 from maskproxy.core.policy.patterns import tables_of
 from maskproxy.core.settings import Database, Settings, TlsMode, parse_settings
 from maskproxy.proxy.catalogs import load_catalog
@@ -61,8 +62,9 @@ def init(
             catalog, values = asyncio.run(_read(settings.databases[name], samples))
             proposals = propose(catalog, values)
             rules = render_rules(name, proposals, catalog)
-            warnings = _compile(rules, catalog, name, files)
-            files.write(text, rules, settings)
+            ruleset = _compile(rules, catalog, name, files)
+            warnings = [str(problem) for problem in ruleset.warnings]
+            files.write(text, rules, render_lock(catalog, ruleset.governed), settings)
     except ConfigurationError as error:
         stop(error.problems[0].text)
     except MaskproxyError as error:
@@ -95,27 +97,27 @@ class _Files:
         self.directory = directory
         self.settings = directory / "maskproxy.yaml"
         self.rules = directory / "rules" / f"{database}.yaml"
+        self.lock = directory / "rules" / f"{database}.lock"
         self.password = directory / "secrets" / f"{database}.password"
 
     def refuse_to_overwrite(self) -> None:
-        for path in (self.settings, self.rules, self.password):
+        for path in (self.settings, self.rules, self.lock, self.password):
             if path.exists():
                 stop(f"{path} is there already", hint="--dir with another directory, or edit the file")
 
-    def write(self, settings: str, rules: str, parsed: Settings) -> None:
+    def write(self, settings: str, rules: str, lock: str, parsed: Settings) -> None:
         self.rules.parent.mkdir(parents=True, exist_ok=True)
-        for path, text in ((self.rules, rules), (self.settings, settings)):
+        for path, text in ((self.rules, rules), (self.lock, lock), (self.settings, settings)):
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
         for key in (parsed.keys.token, parsed.keys.audit, parsed.keys.identity):
             create_key(key)
 
 
-def _compile(rules: str, catalog: Catalog, name: str, files: _Files) -> list[str]:
-    """What ``check`` will warn of. Keys do not matter to that."""
+def _compile(rules: str, catalog: Catalog, name: str, files: _Files) -> RuleSet:
+    """As ``check`` will see it. Keys do not matter to that."""
     document = RulesDocument.parse(rules, str(files.rules.relative_to(files.directory)))
-    ruleset = compile_rules([document], catalog, name, lambda label: b"", GENERATION)
-    return [str(problem) for problem in ruleset.warnings]
+    return compile_rules([document], catalog, name, lambda label: b"", GENERATION)
 
 
 @contextmanager

@@ -12,10 +12,11 @@ from maskproxy.cli.embedded import EmbeddedPostgres
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.compile import RuleSet, compile_rules
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.drift import reviewed
 from maskproxy.core.settings import Database, Settings
 from maskproxy.proxy.catalogs import load_catalog
 from maskproxy.proxy.policies import connect_control, label_keys
-from maskproxy.store.configuration import load_key
+from maskproxy.store.configuration import load_key, load_lock
 
 GENERATION = Generation(1)
 
@@ -62,4 +63,5 @@ async def read_ruleset(settings: Settings, name: str, documents: Sequence[RulesD
     """Raises BackendUnavailable, ConfigurationError."""
     keys = label_keys(load_key(settings.keys.token))
     catalog = await read_catalog(settings.databases[name])
-    return compile_rules(documents, catalog, name, keys, GENERATION)
+    lock = load_lock(settings, name)
+    return compile_rules(documents, catalog, name, keys, GENERATION, seen=reviewed(lock, catalog))

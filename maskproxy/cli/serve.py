@@ -15,7 +15,7 @@ from maskproxy.cli.common import ConfigOption, console, fail, load, stop
 from maskproxy.cli.logs import configure_logs
 from maskproxy.cli.running import running_pid
 from maskproxy.cli.supervisor import AlreadyRunning, Supervisor
-from maskproxy.store.configuration import load_rules
+from maskproxy.proxy.policies import load_written
 
 
 def serve(config: ConfigOption) -> None:
@@ -35,7 +35,7 @@ def reload(config: ConfigOption) -> None:
     settings = load(config)
     try:
         for name in settings.databases:
-            load_rules(settings, name)
+            load_written(settings, name)
     except ConfigurationError as error:
         fail(error)
     os.kill(_supervisor(settings.run, settings.file), signal.SIGHUP)

@@ -19,7 +19,8 @@ from maskproxy.base import limits
 from maskproxy.cli.running import pid_path
 from maskproxy.core.settings import Settings
 from maskproxy.proxy.control import ask, control_path, recorder_path
-from maskproxy.store.configuration import load_key, load_rules
+from maskproxy.proxy.policies import load_written
+from maskproxy.store.configuration import load_key
 from maskproxy.store.store import open_store
 
 _SHORT_LIFE_SECONDS = 1.0  # a child that dies sooner is not started again at once
@@ -69,7 +70,7 @@ class Supervisor:
         for key in (settings.keys.token, settings.keys.audit, settings.keys.identity):
             load_key(key)
         for name in settings.databases:
-            load_rules(settings, name)
+            load_written(settings, name)
         async with open_store(settings.store):
             pass
 

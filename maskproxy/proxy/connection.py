@@ -299,7 +299,7 @@ class ClientConnection(asyncio.Protocol):
                 self._journal.outcome(action)
             case a.RecordDenial():
                 self._journal.denial(action)
-            case a.CatalogDisagrees():
+            case a.CatalogDisagrees() | a.SchemaChanged():
                 if self.admission is not None:
                     self.admission.policies.refresh()
             case a.CloseSession(error):

@@ -29,10 +29,10 @@ from maskproxy.proxy.analysis_pool import AnalysisPool
 from maskproxy.proxy.connection import ClientConnection
 from maskproxy.proxy.control import ask, control_path, recorder_path, serve_control
 from maskproxy.proxy.journal import Journal, SessionJournal
-from maskproxy.proxy.policies import DatabasePolicies
+from maskproxy.proxy.policies import DatabasePolicies, load_written
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.proxy.tls import client_facing_context
-from maskproxy.store.configuration import load_key, load_rules, load_settings
+from maskproxy.store.configuration import load_key, load_settings
 from maskproxy.store.snapshot import Snapshot
 from maskproxy.store.store import watch
 
@@ -61,7 +61,7 @@ class Worker:
         )
         token_key = load_key(settings.keys.token)
         self.databases = {
-            name: DatabasePolicies(database, load_rules(settings, name), token_key)
+            name: DatabasePolicies(database, load_written(settings, name), token_key)
             for name, database in settings.databases.items()
         }
         self.analysts = AnalysisPool()
@@ -226,14 +226,14 @@ class Worker:
         """Read the rules again; all of them are put in force, or none."""
         try:
             fresh = load_settings(self.settings.file)
-            documents = {name: load_rules(fresh, name) for name in self.databases}
-            compiled = {name: self.databases[name].compiled(rules) for name, rules in documents.items()}
+            written = {name: load_written(fresh, name) for name in self.databases}
+            compiled = {name: self.databases[name].compiled(rules) for name, rules in written.items()}
         except ConfigurationError as error:
             log.error("reload refused, the old rules stay in force", worker=self.number, problems=str(error))
             self.journal.reloaded(why=str(error))
             return
         for name, rules in compiled.items():
-            self.databases[name].replace(documents[name], rules)
+            self.databases[name].replace(written[name], rules)
         self.journal.reloaded(why=None)
         log.info("reloaded", worker=self.number)
 

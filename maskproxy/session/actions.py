@@ -53,10 +53,15 @@ class CatalogDisagrees:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChanged:
+    """A statement under an unrestricted scope may have changed the schema, and it is committed: load the catalog."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseSession:
     """Flush what is outgoing and close both sides. ``error`` is None when the client said goodbye."""
 
     error: MaskproxyError | None
 
 
-Action = Analyse | RecordIntent | RecordOutcome | RecordDenial | CatalogDisagrees | CloseSession
+Action = Analyse | RecordIntent | RecordOutcome | RecordDenial | CatalogDisagrees | SchemaChanged | CloseSession

@@ -12,10 +12,11 @@ from maskproxy.base.errors import (
     AuditUnavailable,
     LimitExceeded,
     MaskproxyError,
+    Refused,
     StatementError,
     UnsupportedFeature,
 )
-from maskproxy.core.plan import Plan
+from maskproxy.core.plan import Plan, StatementPlan
 from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent
 from maskproxy.session.follow import follow, out_of_date
 from maskproxy.session.pipeline import Durability, Kind, Request
@@ -67,6 +68,9 @@ class Gate:
         extended = request.kind is Kind.EXECUTE
         if extended and self._state.skipping:
             request.settle(done=False)  # an earlier request failed meanwhile: the server would skip this one too
+        elif durable and self._is_outdated(request):
+            request.settle(done=False)
+            self.refuse(Refused("rules or schema have just changed", hint="Try again."), extended=extended)
         elif durable:
             request.durability = Durability.DURABLE
             self.send(request, frame)
@@ -75,6 +79,10 @@ class Gate:
             error = AuditUnavailable("the record of the statement could not be written", hint=AUDIT_HINT)
             self.refuse(error, extended=extended)
         return True
+
+    def _is_outdated(self, request: Request) -> bool:
+        plan = request.plan
+        return plan is not None and not plan.transparent and plan.stamp != self._state.policy.stamp
 
     # planning
 
@@ -130,19 +138,28 @@ class Gate:
         state = self._state
         if request.kind is Kind.EXECUTE:
             self._describe_first(request, frame)
+        elif request.kind is Kind.DESCRIBE_PORTAL and request.portal is not None and request.portal.target is None:
+            request.portal.described = _first(request)
+        request.policy = state.policy
         state.pipeline.add(request)
         state.to_backend.append(frame)
 
     def _describe_first(self, request: Request, frame: bytes) -> None:
-        """Have the server describe a result before its first row, unless it has done so for this statement."""
-        portal = request.portal
-        if portal is None or (portal.statement.described if portal.target is None else portal.described):
+        """Have the server describe a result before its first row, unless it does so already for this portal."""
+        portal, statement = request.portal, _first(request)
+        if portal is None or statement is None or not statement.returns_rows:
             return
-        if request.plan is None or not request.plan.statements or not request.plan.statements[0].returns_rows:
+        if portal.described is not None and (portal.described is statement or portal.target is not None):
             return
+        portal.described = statement
         name = m.Execute.decode(frame[_HEADER:]).portal
         describe = Request(
-            Kind.DESCRIBE_PORTAL, plan=request.plan, statement=portal.statement, portal=portal, absorb=True
+            Kind.DESCRIBE_PORTAL,
+            plan=request.plan,
+            policy=self._state.policy,
+            statement=portal.statement,
+            portal=portal,
+            absorb=True,
         )
         self._state.pipeline.add(describe)
         self._state.to_backend.append(m.Describe(b"P", name).encode())
@@ -185,3 +202,7 @@ class Gate:
             state.to_backend.append(m.Sync().encode())
         else:
             state.pipeline.add(Request(Kind.REFUSAL_READY, error=error))
+
+
+def _first(request: Request) -> StatementPlan | None:
+    return request.plan.statements[0] if request.plan is not None and request.plan.statements else None

@@ -15,6 +15,7 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.core.sql.statement import StatementKind
+from maskproxy.session.enforce import Policy
 from maskproxy.session.masking import RowMasks
 from maskproxy.session.statements import Operation, Portal, PreparedStatement, Source
 
@@ -52,6 +53,7 @@ class Request:
 
     kind: Kind
     plan: Plan | None = None
+    policy: Policy | None = None  # under which it was sent; by now there may be another
     number: int = 0  # of its intent record, 0 when none
     durability: Durability = Durability.NOT_NEEDED
     error: MaskproxyError | None = None

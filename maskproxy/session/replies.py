@@ -12,7 +12,7 @@ from collections.abc import Callable
 from maskproxy.base import limits
 from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused, UnknownStatement
 from maskproxy.core.sql.statement import StatementKind
-from maskproxy.session.actions import CatalogDisagrees, RecordOutcome
+from maskproxy.session.actions import CatalogDisagrees, RecordOutcome, SchemaChanged
 from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import ENDS_WITH_READY, OURS, Durability, Kind, Request
@@ -29,6 +29,7 @@ _MAX_REPLY = 16 * limits.MiB  # messages other than the streamed ones; a RowDesc
 _STREAMED = frozenset({B.DATA_ROW, B.COPY_DATA, B.FUNCTION_CALL_RESPONSE})
 _ANY_TIME = frozenset({B.PARAMETER_STATUS, B.NOTICE_RESPONSE, B.NOTIFICATION_RESPONSE, B.ERROR_RESPONSE})
 _DESCRIBES = frozenset({Kind.DESCRIBE_STATEMENT, Kind.DESCRIBE_PORTAL})
+_DDL = frozenset({"ALTER", "CREATE", "DROP", "IMPORT", "DO", "CALL"})  # first words of command tags
 _RESULTS = frozenset({Kind.QUERY, Kind.EXECUTE})
 
 Handler = Callable[[Request, bytes, bytes], None]
@@ -310,19 +311,17 @@ class Replies:
             if head.index >= len(plan.statements):
                 raise ProtocolError("the server answers more statements than were sent")
             statement = plan.statements[head.index]
-            if state.policy.disagreement(statement, described.columns):
+            if (head.policy or state.policy).disagreement(statement, described.columns):
                 head.failure = Refused(
                     "the server describes this result otherwise than the analysis of the statement",
                     hint="The schema may have changed a moment ago: try again.",
                 )
+                if head.portal is not None:
+                    head.portal.described = None
                 state.actions.append(CatalogDisagrees())
             elif head.kind is Kind.QUERY:
                 formats = tuple(column.format for column in described.columns)
                 head.masks = None if statement.outputs is None else row_masks(statement.outputs, formats)
-            elif head.portal is not None and head.portal.target is not None:
-                head.portal.described = True
-            elif head.statement is not None:
-                head.statement.described = True
         if head.kind is Kind.QUERY:
             self._emit(head, frame)
         else:
@@ -356,6 +355,8 @@ class Replies:
         if head.copying:
             self._state.pipeline.end_copy()
         head.tag = payload[:-1].decode("utf-8", "replace")
+        if self._state.transparent and head.tag.partition(" ")[0] in _DDL:
+            self._state.schema_changed = True
         if head.copying_out:
             head.copying_out = False
             rows = head.tag.removeprefix("COPY ")
@@ -385,5 +386,8 @@ class Replies:
         if not head.absorb:
             state.to_client.append(frame)
         self._record_outcome(head)
+        if state.schema_changed and state.status == b"I":
+            state.schema_changed = False
+            state.actions.append(SchemaChanged())
         if state.status == b"I" and not len(state.pipeline):
             state.portals.keep(lambda portal: portal.hold)

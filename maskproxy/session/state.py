@@ -16,6 +16,7 @@ class SessionState:
 
     ``skipping``: a request of the current pipeline failed, so the client's messages are discarded up to Sync.
     ``leaving``: the client has said goodbye; what it asked before is still answered.
+    ``schema_changed``: a statement of the transaction may have changed tables.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
 
@@ -32,6 +33,7 @@ class SessionState:
     to_backend: list[bytes] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     intents: int = 0
+    schema_changed: bool = False
 
     @property
     def transparent(self) -> bool:

@@ -13,20 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from maskproxy.core.plan import Plan
+from maskproxy.core.plan import Plan, StatementPlan
 from maskproxy.session.masking import RowMasks, row_masks
 
 
 @dataclass(slots=True, eq=False)
 class PreparedStatement:
-    """``described``: the server's own description of its result was seen and agreed with the plan. ``types``: of its
-    parameters, as far as Parse declared them.
+    """``types``: of its parameters, as far as Parse declared them.
 
     ``made_in_sql``: by DECLARE or PREPARE; its plan cannot be made anew, since its text is a part of another."""
 
     plan: Plan
     types: tuple[int, ...] = ()
-    described: bool = False
     void: bool = False
     made_in_sql: bool = False
     _masks: dict[tuple[int, ...], RowMasks | None] = field(default_factory=dict)  # by result formats
@@ -34,7 +32,6 @@ class PreparedStatement:
     def replan(self, plan: Plan) -> None:
         """The same statement, decided anew."""
         self.plan = plan
-        self.described = False
         self._masks.clear()
 
     @property
@@ -59,8 +56,10 @@ class PreparedStatement:
 class Portal:
     """``formats``: result format codes as Bind gave them (none: all text; one: for all columns).
 
-    ``target``: what a portal of FETCH or EXECUTE returned rows of when it was bound; ``described``: the server's
-    description of those rows was seen and agreed. ``hold``: a cursor that outlives its transaction."""
+    ``target``: what a portal of FETCH or EXECUTE returned rows of when it was bound. ``described``: the plan with which
+    the server's description of its rows is compared, before the first of them comes: the server makes a statement anew
+    when tables have changed, and its tables stay locked from Bind on. ``hold``: a cursor that outlives its
+    transaction."""
 
     statement: PreparedStatement
     formats: tuple[int, ...]
@@ -68,7 +67,7 @@ class Portal:
     parameter_formats: tuple[int, ...] = ()
     void: bool = False
     target: "Source | None" = None
-    described: bool = False
+    described: StatementPlan | None = None
     hold: bool = False
 
 

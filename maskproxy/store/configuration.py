@@ -13,6 +13,7 @@ from maskproxy.base.errors import ConfigurationError, Problem
 from maskproxy.base.refs import Location
 from maskproxy.base.secret import Secret
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.drift import Lock, parse_lock
 from maskproxy.core.settings import Database, PasswordEnv, PasswordFile, Settings, parse_settings
 from maskproxy.core.yaml import did_you_mean
 
@@ -34,7 +35,7 @@ def load_rules(settings: Settings, database: str) -> list[RulesDocument]:
     documents: list[RulesDocument] = []
     problems: list[Problem] = []
     for path in _rules_files(settings):
-        name = _display_name(path, settings)
+        name = display_name(path, settings)
         try:
             document = RulesDocument.parse(_read_text(path), name)
         except ConfigurationError as error:
@@ -50,6 +51,18 @@ def load_rules(settings: Settings, database: str) -> list[RulesDocument]:
     return [document for document in documents if document.database == database]
 
 
+def lock_path(settings: Settings, database: str) -> Path:
+    """The lock of a database's rules lies where the first of the rules lie."""
+    first = settings.rules[0]
+    return (first if first.is_dir() else first.parent) / f"{database}.lock"
+
+
+def load_lock(settings: Settings, database: str) -> Lock | None:
+    """What was reviewed of the database; None where there is no lock."""
+    path = lock_path(settings, database)
+    return parse_lock(_read_text(path), display_name(path, settings)) if path.exists() else None
+
+
 def _rules_files(settings: Settings) -> list[Path]:
     """A directory stands for its *.yaml files."""
     files: list[Path] = []
@@ -58,7 +71,7 @@ def _rules_files(settings: Settings) -> list[Path]:
     return list(dict.fromkeys(files))
 
 
-def _display_name(path: Path, settings: Settings) -> str:
+def display_name(path: Path, settings: Settings) -> str:
     """How messages, also those to clients, name a rules file: below the settings' directory when it lies there."""
     directory = settings.file.parent
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.cli.shop import PASSWORD, data, make_config, run
+from tests.support.rules import ROOT
 from tests.support.servers import Server
 
 HEAD = "version: 1\ndatabase: shop\n"
@@ -82,3 +83,24 @@ def test_no_rules(tmp_path: Path, postgres18: Server, shop18: str) -> None:
     result = run(config, "check")
     assert result.exit_code == 0
     assert "database `shop` has no rules" in result.stdout
+
+
+def test_the_lock(tmp_path: Path, postgres18: Server) -> None:
+    shop = postgres18.create_database((ROOT / "tests/catalogs/shop.sql").read_text())
+    config = make_config(tmp_path, postgres18, shop)
+    lock = tmp_path / "rules/shop.lock"
+    assert run(config, "check").exit_code == 0
+    result = run(config, "check", "--write-lock")
+    assert result.exit_code == 0, result.output
+    assert "+ public.customers.ssn text" in result.stdout
+    assert "public.orders.created_at timestamp with time zone" in lock.read_text().splitlines()
+    with postgres18.admin(shop) as admin:
+        admin.execute("ALTER TABLE public.customers ADD COLUMN passport text")
+    result = run(config, "check")
+    assert result.exit_code == 1
+    assert "error: rules/shop.lock:1: public.customers.passport is NULL under masking scopes" in result.stdout
+    found = data(config, "check", "--write-lock")
+    assert found["locks"]["shop"]["added"] == ["public.customers.passport text"]
+    assert run(config, "check").exit_code == 0
+    lock.write_text("nonsense\n")
+    assert "rules/shop.lock:1: this is not a line of a lock" in run(config, "check").stdout

@@ -256,6 +256,8 @@ class Stage:
                 self.audit.append("close" if error is None else f"close {error.sqlstate}")
             case a.CatalogDisagrees():
                 self.audit.append("catalog disagrees")
+            case a.SchemaChanged():
+                self.audit.append("schema changed")
 
     def next_message(self, side: str) -> str | None:
         data = bytes(self._out[side][self._read[side] :])

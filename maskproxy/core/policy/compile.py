@@ -12,12 +12,14 @@ is computed from. What a scope sees of a view is what it sees of the columns bel
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from maskproxy.base.refs import Generation
+from maskproxy.base.refs import ColumnRef, Generation
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.document import RulesDocument
+from maskproxy.core.policy.drift import DRIFT, Reviewed, drifted, null_candidate
 from maskproxy.core.policy.families import Carriers
 from maskproxy.core.policy.labelling import LabelKeys, candidates, label_columns, label_masks
 from maskproxy.core.policy.problems import Problems
+from maskproxy.core.policy.row_filters import below_views
 from maskproxy.core.policy.ruleset import RuleSet, Scope, Sight, see
 from maskproxy.core.policy.sights import scope_sights
 from maskproxy.core.policy.views import Views
@@ -27,10 +29,21 @@ __all__ = ["RuleSet", "Scope", "compile_rules"]
 
 
 def compile_rules(
-    documents: Sequence[RulesDocument], catalog: Catalog, database: str, keys: LabelKeys, generation: Generation
+    documents: Sequence[RulesDocument],
+    catalog: Catalog,
+    database: str,
+    keys: LabelKeys,
+    generation: Generation,
+    *,
+    seen: Reviewed | None = None,
+    lenient: bool = False,
 ) -> RuleSet:
-    """The rules of ``database``, by its name in the settings. Raises ConfigurationError with all problems."""
-    problems = Problems()
+    """The rules of ``database``, by its name in the settings. Raises ConfigurationError with all problems.
+
+    ``seen``: columns that are not as they were seen then are NULL; None: all are seen now. ``lenient``: these rules
+    are in force already, so names that the database has lost are warnings.
+    """
+    problems = Problems(lenient=lenient)
     documents = sorted(documents, key=lambda document: document.source.file)
     for document in documents:
         _check_document(document, database, problems)
@@ -39,6 +52,12 @@ def compile_rules(
     labelled = label_columns(documents, catalog, carriers, problems)
     labels = candidates(labelled, label_masks(documents, problems), catalog, keys, problems)
     sights = scope_sights(documents, catalog, carriers, views, problems)
+    governed = below_views((table for sight in sights.values() for table in sight.tables), views)
+    changed: dict[ColumnRef, str] = {}
+    if seen is not None:
+        changed = drifted(catalog, governed, seen)
+        for column in changed:
+            labels.setdefault(column, {})[DRIFT] = null_candidate(column, catalog, seen.location)
     _warn_of_views(sights, views, problems)
     problems.raise_errors()
     scopes = {name: see(name, sight, catalog, views, labels) for name, sight in sights.items()}
@@ -53,6 +72,8 @@ def compile_rules(
         sights=sights,
         scopes=scopes,
         warnings=problems.warnings(),
+        governed=governed,
+        drifted=changed,
     )
 
 

@@ -76,8 +76,7 @@ def _matches(text: str, location: Location, catalog: Catalog, problems: Problems
         return ()
     columns = match_columns(pattern, catalog)
     if not columns:
-        report = problems.error if pattern.exact else problems.warn
-        report(location, explain_no_match(pattern, catalog))
+        problems.missing(location, explain_no_match(pattern, catalog), exact=pattern.exact)
     return columns
 
 

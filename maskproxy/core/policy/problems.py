@@ -9,12 +9,21 @@ from maskproxy.base.refs import Location
 class Problems:
     """Errors make the rules unusable; warnings are shown by ``check``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lenient: bool = False) -> None:
+        self._lenient = lenient
         self._errors: set[Problem] = set()
         self._warnings: set[Problem] = set()
 
     def error(self, location: Location, text: str) -> None:
         self._errors.add(Problem(location, text))
+
+    def missing(self, location: Location, text: str, *, exact: bool) -> None:
+        """A name that nothing in the database has, given by itself (``exact``) or by a pattern. Where the database has
+        changed under rules that are in force, such a name means nothing any more: the other rules go on."""
+        if exact and not self._lenient:
+            self.error(location, text)
+        else:
+            self.warn(location, text)
 
     def warn(self, location: Location, text: str) -> None:
         self._warnings.add(Problem(location, text))

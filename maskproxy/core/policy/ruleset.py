@@ -143,7 +143,9 @@ def unite(sights: Iterable[Sight]) -> Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RuleSet:
-    """All scopes of one database. ``labels``: by column and label, what the label asks for."""
+    """All scopes of one database. ``labels``: by column and label, what the label asks for. ``governed``: the tables
+    that scopes see something of, themselves or in views. ``drifted``: columns of these that nobody has reviewed, and
+    why."""
 
     generation: Generation
     digest: str  # SHA-256 over the documents, hexadecimal
@@ -153,6 +155,8 @@ class RuleSet:
     sights: Mapping[str, Sight]
     scopes: Mapping[str, Scope]
     warnings: tuple[Problem, ...]
+    governed: frozenset[TableRef] = frozenset()
+    drifted: Mapping[ColumnRef, str] = field(default_factory=dict)
 
     def combine(self, names: tuple[str, ...]) -> Scope:
         """The scope of a session whose grants name these scopes. Raises Refused for unknown ones and for none."""

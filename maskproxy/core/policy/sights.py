@@ -155,8 +155,7 @@ class _Reader:
 
     def _report(self, pattern: Pattern, location: Location, found: Sequence[object]) -> None:
         if not found:
-            report = self._problems.error if pattern.exact else self._problems.warn
-            report(location, explain_no_match(pattern, self.catalog))
+            self._problems.missing(location, explain_no_match(pattern, self.catalog), exact=pattern.exact)
 
 
 def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
