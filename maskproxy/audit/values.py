@@ -112,10 +112,12 @@ class StatementInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionInfo:
-    """``act`` is permit, mask or deny; ``rules`` are the ids of the rules that decided."""
+    """``act`` is permit, mask or deny; ``rules`` are the ids of the rules that decided. ``disclosed``: by masked
+    column, with how many values it is compared as it is."""
 
     act: str
     rules: tuple[str, ...] = ()
+    disclosed: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@
         InvalidEncoding        22021
         UnknownColumn          42703   AmbiguousColumn   42702   Refused        42501
         ColumnRefused          42501   UnknownStatement  26000   UnknownPortal  34000
-        AuditUnavailable       58030   UnsupportedFeature 0A000
+        AuditUnavailable       58030   UnsupportedFeature 0A000   QuotaExceeded  53400
       SessionError             the session ends with FATAL
         AuthenticationFailed   28P01   NoGrant           28000   SessionEnded   57P01
         BackendUnavailable     08006   TooManySessions   53300   StartupRefused 08004
@@ -147,6 +147,13 @@ class AuditUnavailable(StatementError):
 
     sqlstate = "58030"
     errno = 1030
+
+
+class QuotaExceeded(StatementError):
+    """So much in so short a time is more than the scope's limits allow."""
+
+    sqlstate = "53400"
+    errno = 1226
 
 
 class SessionError(MaskproxyError):

@@ -102,6 +102,7 @@ Decided = tuple[Analysis, Permit]
 def _decided(statement: Statement, scope: Scope, search_path: SearchPath) -> Decided:
     """Raises the refusal. Under masked evaluation the statement is interpreted once more, with its edits."""
     analysis = interpret(statement, scope.catalog, search_path)
+    scope.limits.check(analysis.session)
     copies_masked = analysis.kind is StatementKind.COPY_OUT and any(
         _governing(each, scope) for each in analysis.outputs
     )

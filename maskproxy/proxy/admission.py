@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from maskproxy.base.errors import AuthenticationFailed, Refused, StartupRefused, StatementError, UnknownDatabase
+from maskproxy.core.policy.scope_limits import TIMEOUT
 from maskproxy.core.sql.settings import check_setting, is_readable
 from maskproxy.identity.access import choose_grant, token_valid
 from maskproxy.proxy.policies import DatabasePolicies
@@ -13,6 +14,7 @@ from maskproxy.store.snapshot import Grant, Snapshot, TokenEntry
 from maskproxy.wire.postgres.startup import parse_options
 
 _OURS = "maskproxy."
+_SPELLINGS = {"datestyle": "DateStyle", TIMEOUT: TIMEOUT}
 _NOT_SETTINGS = frozenset({"user", "database", "replication", "options"})
 
 DANGEROUS = frozenset(
@@ -136,7 +138,9 @@ def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:
             if is_readable(name) or name.lower() in DANGEROUS:
                 raise StartupRefused(error.message, detail=error.detail, hint=error.hint) from error
             continue
-        parameters["DateStyle" if name.lower() == "datestyle" else name] = value
+        parameters[_SPELLINGS.get(name.lower(), name)] = value
+    if (timeout := policy.scope.limits.timeout(parameters.get(TIMEOUT))) is not None:
+        parameters[TIMEOUT] = timeout
     pins = {
         "search_path": ", ".join('"' + part.replace('"', '""') + '"' for part in policy.search_path),
         "client_encoding": "UTF8",

@@ -137,8 +137,13 @@ async def connect_backend(
         raise
 
 
-async def cancel_backend(database: Database, ready: BackendReady) -> None:
+async def cancel_backend(database: Database, ready: BackendReady, done: Callable[[], None]) -> None:
     """Ask the server to cancel what this backend runs. Best effort, like the protocol's own request."""
+    await _send_cancel(database, ready)
+    done()
+
+
+async def _send_cancel(database: Database, ready: BackendReady) -> None:
     context = database_context(database)
     try:
         async with asyncio.timeout(limits.BACKEND_CONNECT_SECONDS):

@@ -30,6 +30,7 @@ from maskproxy.proxy.admission import Admission, Startup, admit, read_startup
 from maskproxy.proxy.backends import BackendConnection, cancel_backend, connect_backend
 from maskproxy.proxy.journal import SessionJournal
 from maskproxy.proxy.link import Link
+from maskproxy.proxy.statement_timer import StatementTimer
 from maskproxy.proxy.tls import ALPN
 from maskproxy.session import actions as a
 from maskproxy.session.postgres import PostgresSession
@@ -80,6 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self._backend: BackendConnection | None = None
         self._backend_ready: BackendReady | None = None
         self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
+        self._timer = StatementTimer(self.cancel_query)
         self._write_paused = False
         self._seen_bytes = False
         self._tls_requested = False
@@ -240,7 +242,7 @@ class ClientConnection(asyncio.Protocol):
         self.cancel_key = secrets.token_bytes(32 if self._minor >= 2 else 4)
         self._login.ready(shown, self.process_id, self.cancel_key)
         self._link.write([self._login.data_to_send()])
-        session = PostgresSession(admission.policy)
+        session = PostgresSession(admission.policy, self._worker.meter(admission))
         session.use(admission.policies.policy(admission.grant.scopes))  # replaced meanwhile, perhaps
         self._session = session
         self.phase = Phase.SESSION
@@ -294,14 +296,18 @@ class ClientConnection(asyncio.Protocol):
             case a.Analyse(text):
                 self._analyse(session, text)
             case a.RecordIntent(number):
+                self._timer.started(number, session.policy.scope.limits.seconds)
                 self._journal.intent(action, lambda durable: self._recorded(number, durable))
             case a.RecordOutcome():
+                self._timer.ended(action.number, session.policy.scope.limits.seconds)
                 self._journal.outcome(action)
             case a.RecordDenial():
                 self._journal.denial(action)
             case a.CatalogDisagrees() | a.SchemaChanged():
                 if self.admission is not None:
                     self.admission.policies.refresh()
+            case a.CancelStatement():
+                self.cancel_query(lambda: self._answer(PostgresSession.cancelled))
             case a.CloseSession(error):
                 if isinstance(error, ProtocolError):
                     self._broken(error.message)
@@ -314,13 +320,14 @@ class ClientConnection(asyncio.Protocol):
         self._abandon = self._worker.analysts.submit(client, session.policy, text, self._analysed)
 
     def _analysed(self, result: Plan | StatementError) -> None:
-        if self._session is not None and self.phase is Phase.SESSION:
-            self._session.analysed(result)
-            self._flush()
+        self._answer(lambda session: session.analysed(result))
 
     def _recorded(self, number: int, durable: bool) -> None:
+        self._answer(lambda session: session.recorded(number, durable=durable))
+
+    def _answer(self, answer: Callable[[PostgresSession], None]) -> None:
         if self._session is not None and self.phase is Phase.SESSION:
-            self._session.recorded(number, durable=durable)
+            answer(self._session)
             self._flush()
 
     def _pace(self) -> None:
@@ -355,10 +362,10 @@ class ClientConnection(asyncio.Protocol):
     def idle(self) -> bool:
         return self._session is None or self._session.idle
 
-    def cancel_query(self) -> None:
+    def cancel_query(self, done: Callable[[], None] = lambda: None) -> None:
         """Pass a cancel request on to the server."""
         if self._backend_ready is not None and self.admission is not None and self.phase is Phase.SESSION:
-            self._worker.spawn(cancel_backend(self.admission.policies.database, self._backend_ready))
+            self._worker.spawn(cancel_backend(self.admission.policies.database, self._backend_ready, done))
 
     def _fail(self, error: MaskproxyError) -> None:
         """End before there is a session."""
@@ -382,6 +389,7 @@ class ClientConnection(asyncio.Protocol):
         if self._session is not None:
             self._journal.ended(error)
         self.phase = Phase.CLOSED
+        self._timer.stop()
         self._abandon()
         if self._deadline is not None:
             self._deadline.cancel()

@@ -20,6 +20,7 @@ from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.session.actions import RecordDenial, RecordIntent, RecordOutcome
+from maskproxy.session.allowance import compared
 
 _CANCELLED = "57014"
 
@@ -147,7 +148,12 @@ class SessionJournal:
         self._open[action.number] = _Open(now.id, now.mono)
         plan = action.plan
         masks = _masks(plan)
-        decision = DecisionInfo(act="mask" if masks else "permit", rules=tuple(sorted({m.rule for m in masks})))
+        disclosed = {} if plan is None else {str(column): number for column, number in compared(plan).items()}
+        decision = DecisionInfo(
+            act="mask" if masks else "permit",
+            rules=tuple(sorted({m.rule for m in masks})),
+            disclosed=disclosed or None,
+        )
         record = records.intent(
             self.context,
             now,

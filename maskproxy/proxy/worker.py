@@ -25,6 +25,7 @@ import uvloop
 from maskproxy.base import limits
 from maskproxy.base.errors import ConfigurationError, SessionEnded
 from maskproxy.core.settings import Settings
+from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.analysis_pool import AnalysisPool
 from maskproxy.proxy.connection import ClientConnection
 from maskproxy.proxy.control import ask, control_path, recorder_path, serve_control
@@ -32,6 +33,7 @@ from maskproxy.proxy.journal import Journal, SessionJournal
 from maskproxy.proxy.policies import DatabasePolicies, load_written
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.proxy.tls import client_facing_context
+from maskproxy.session.allowance import Meter
 from maskproxy.store.configuration import load_key, load_settings
 from maskproxy.store.snapshot import Snapshot
 from maskproxy.store.store import watch
@@ -65,6 +67,7 @@ class Worker:
             for name, database in settings.databases.items()
         }
         self.analysts = AnalysisPool()
+        self._meters: dict[tuple[str, str], Meter] = {}
         self._connections: set[ClientConnection] = set()
         self._group: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -84,6 +87,11 @@ class Worker:
         self._connections.add(connection)
         self._accepted += 1
         return len(self._connections) <= self.settings.limits.sessions
+
+    def meter(self, admission: Admission) -> Meter:
+        """What the principal has used up of its limits in this database."""
+        key = (admission.grant.principal, admission.policies.database.name)
+        return self._meters.setdefault(key, Meter(time.monotonic, self.settings.workers))
 
     def forget(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)

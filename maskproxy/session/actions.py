@@ -58,10 +58,25 @@ class SchemaChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelStatement:
+    """Have the server stop what it does, then call ``cancelled``; the client is not read until then, so that nothing
+    of what it sends next is stopped instead."""
+
+
+@dataclass(frozen=True, slots=True)
 class CloseSession:
     """Flush what is outgoing and close both sides. ``error`` is None when the client said goodbye."""
 
     error: MaskproxyError | None
 
 
-Action = Analyse | RecordIntent | RecordOutcome | RecordDenial | CatalogDisagrees | SchemaChanged | CloseSession
+Action = (
+    Analyse
+    | RecordIntent
+    | RecordOutcome
+    | RecordDenial
+    | CatalogDisagrees
+    | SchemaChanged
+    | CancelStatement
+    | CloseSession
+)

@@ -74,6 +74,8 @@ def _statement(state: SessionState, request: Request, plan: Plan, index: int) ->
         if request.portal is not None and source is not request.portal.target:
             raise Refused("what this statement names has been made anew since it was bound", hint="Bind it again.")
         request.sources.append(source)
+        if isinstance(source, Portal):
+            request.cursors[index] = source
         if statement.session is not None and statement.session.verb is Verb.MOVE:
             return statement
         return replace(_plan(source).statements[0], session=statement.session)

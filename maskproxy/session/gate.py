@@ -45,7 +45,8 @@ class Gate:
 
     @property
     def blocked(self) -> bool:
-        return self._then is not None or self._held is not None or len(self._state.pipeline) >= limits.MAX_PIPELINE
+        waits = self._then is not None or self._held is not None or self._state.cancelling
+        return waits or len(self._state.pipeline) >= limits.MAX_PIPELINE
 
     # answers from the world outside
 
@@ -167,6 +168,7 @@ class Gate:
     def record_and_send(self, request: Request, frame: bytes, parameters: tuple[bytes | None, ...]) -> None:
         try:
             follow(self._state, request)
+            self._meter(request)
         except StatementError as error:
             request.settle(done=False)
             text = None if request.plan is None else request.plan.text
@@ -183,6 +185,16 @@ class Gate:
             self.send(request, frame)
         else:
             self._held = (request, frame)
+
+    def _meter(self, request: Request) -> None:
+        """Raises QuotaExceeded. To go on with a portal costs nothing."""
+        plan, portal = request.plan, request.portal
+        if plan is None or plan.transparent or (portal is not None and portal.started):
+            return
+        if (error := self._state.meter.take(self._state.policy.scope.limits, plan)) is not None:
+            raise error
+        if portal is not None:
+            portal.started = True
 
     def refuse(self, error: MaskproxyError, *, extended: bool, text: str | None = None) -> None:
         """Answer with an error in this request's turn. The server sees nothing of it, and its transaction lives on."""

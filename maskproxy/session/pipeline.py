@@ -64,6 +64,7 @@ class Request:
     swallowed: bool = False  # follows a failed request in its pipeline: the client must not hear of it
     failure: MaskproxyError | None = None  # the answer, instead of what the server says
     sources: list[Source] = field(default_factory=list)  # what SQL in it returns rows of
+    cursors: dict[int, Portal] = field(default_factory=dict)  # by statement of the text, what FETCH reads
     _operations: list[tuple[int, AnyOperation]] = field(default_factory=list)  # by statement of the text
     # progress of the reply
     index: int = 0  # statement of a Query's text now being answered
@@ -72,6 +73,9 @@ class Request:
     copying: bool = False  # the server takes copy data
     copying_out: bool = False  # the server sends copy data
     rows: int = 0
+    result_rows: int = 0  # of the result now being received
+    copied: int = 0  # messages of COPY data
+    copy_frame: int = 0  # of these, how many are no rows
     masked: dict[ColumnRef, int] = field(default_factory=dict)  # released rows per masked column
     bytes: int = 0
     tag: str | None = None
@@ -95,10 +99,28 @@ class Request:
     def count(self, rows: int) -> None:
         """These rows of the current result are released."""
         self.rows += rows
+        self.result_rows += rows
+        if (cursor := self._cursor) is not None:
+            cursor.rows += rows
         if self.plan is None or not self.plan.statements:
             return
         for column in self.plan.statements[self.index].shown:
             self.masked[column] = self.masked.get(column, 0) + rows
+
+    @property
+    def released(self) -> int:
+        """Rows of the statement now being answered: by way of a cursor or portal, all that came of it so far."""
+        return self.result_rows if self._cursor is None else self._cursor.rows
+
+    @property
+    def _cursor(self) -> Portal | None:
+        return self.cursors.get(self.index, self.portal)
+
+    def next_statement(self) -> None:
+        """The next replies are those to the next statement of the text."""
+        self.index += 1
+        self.described = False
+        self.result_rows = self.copied = 0
 
     def settle(self, *, done: bool) -> None:
         """The server did it, or skipped it: what it does to the names is confirmed or struck out."""

@@ -9,6 +9,7 @@ from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolEr
 from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan
 from maskproxy.session.actions import Action
+from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
@@ -18,10 +19,11 @@ from maskproxy.session.state import SessionState
 class PostgresSession:
     """Starts where the backend's ReadyForQuery has been passed on: transaction status idle.
 
-    ``policy`` is the one that the backend was opened with: its settings are those of that policy's scope."""
+    ``policy`` is the one that the backend was opened with: its settings are those of that policy's scope. ``meter`` is
+    shared with the principal's other sessions."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._state = SessionState(policy)
+    def __init__(self, policy: Policy, meter: Meter | None = None) -> None:
+        self._state = SessionState(policy, meter or Meter(lambda: 0.0))
         self._settings = policy.scope.settings
         self._requests = Requests(self._state)
         self._replies = Replies(self._state)
@@ -89,6 +91,15 @@ class PostgresSession:
             self._requests.pump()
             self._replies.pump()
             self._end_if_gone()
+        except ProtocolError as error:
+            self._state.end(error)
+
+    def cancelled(self) -> None:
+        """Answers ``CancelStatement``."""
+        self._state.cancelling = False
+        try:
+            self._requests.pump()
+            self._replies.pump()
         except ProtocolError as error:
             self._state.end(error)
 

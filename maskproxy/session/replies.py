@@ -10,12 +10,14 @@ reply, and so are the replies of what follows in the same pipeline, as if the se
 from collections.abc import Callable
 
 from maskproxy.base import limits
-from maskproxy.base.errors import AuditUnavailable, LimitExceeded, ProtocolError, Refused, UnknownStatement
+from maskproxy.base.errors import AuditUnavailable, ProtocolError, Refused, UnknownStatement
 from maskproxy.core.sql.statement import StatementKind
 from maskproxy.session.actions import CatalogDisagrees, RecordOutcome, SchemaChanged
+from maskproxy.session.allowance import too_large
 from maskproxy.session.gate import AUDIT_HINT
 from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import ENDS_WITH_READY, OURS, Durability, Kind, Request
+from maskproxy.session.row_limit import allowed, copied, surplus
 from maskproxy.session.rows import mask_rows, oversized, row_run
 from maskproxy.session.scrub import FORWARDED_PARAMETERS, PINNED_PARAMETERS, scrub
 from maskproxy.session.state import SessionState
@@ -33,13 +35,6 @@ _DDL = frozenset({"ALTER", "CREATE", "DROP", "IMPORT", "DO", "CALL"})  # first w
 _RESULTS = frozenset({Kind.QUERY, Kind.EXECUTE})
 
 Handler = Callable[[Request, bytes, bytes], None]
-
-
-def _too_large() -> LimitExceeded:
-    return LimitExceeded(
-        f"a row with masked columns holds more than {limits.MAX_MASKED_ROW} bytes",
-        hint="Select fewer or smaller columns.",
-    )
 
 
 class Replies:
@@ -117,6 +112,7 @@ class Replies:
             end = next_frame(data, offset, 0x7FFFFFFF)
             if end == 0 and len(data) >= offset + _HEADER:
                 if head is not None and head.copying_out:
+                    copied(self._state, head)
                     head.bytes += 1 + int.from_bytes(data[offset + 1 : offset + _HEADER], "big")
                 return self._start_stream(data, offset, drop=head is not None and head.hidden)
         else:
@@ -153,9 +149,9 @@ class Replies:
         if head.masks is not None and not head.hidden:
             if size <= limits.MAX_MASKED_ROW or not oversized(data, offset, head.masks, limits.MAX_MASKED_ROW):
                 return offset
-            head.failure = _too_large()
+            head.failure = too_large()
         head.bytes += size
-        if not head.hidden:
+        if allowed(self._state, head, 1):
             head.count(1)
         return self._start_stream(data, offset, drop=head.hidden)
 
@@ -166,11 +162,16 @@ class Replies:
             start = offset
             while start < end and not head.hidden:
                 if oversized(data[:end], start, head.masks, limits.MAX_MASKED_ROW):
-                    head.failure = _too_large()
+                    head.failure = too_large()
                 start = next_frame(data, start, end)
-        if head.hidden:
+        count = allowed(self._state, head, rows)
+        if not count:
             return
-        head.count(rows)
+        if count < rows:
+            end = offset
+            for _ in range(count):
+                end = next_frame(data, end, 0x7FFFFFFF)
+        head.count(count)
         run = data[offset:end] if head.masks is None else mask_rows(data, offset, end, head.masks)
         self._state.to_client.append(run)
 
@@ -346,9 +347,11 @@ class Replies:
             if len(m.CopyOutResponse.decode(payload).column_formats) != len(analysis.outputs):
                 raise ProtocolError("the server copies other columns than were analysed")
             head.copying_out = True
+            head.copy_frame = surplus(analysis.carrier)
         elif not head.copying_out:
             raise ProtocolError("copy data from the server that nobody asked for")
         elif kind == B.COPY_DATA:
+            copied(self._state, head)
             head.bytes += _HEADER + len(payload)
 
     def _on_command_complete(self, head: Request, payload: bytes, frame: bytes) -> None:
@@ -368,8 +371,7 @@ class Replies:
     def _on_end_of_result(self, head: Request, payload: bytes, frame: bytes) -> None:
         if head.kind is Kind.QUERY:
             self._emit(head, frame)
-            head.index += 1
-            head.described = False
+            head.next_statement()
         else:
             failed = head.failure is not None
             self._finish(head, frame)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.session.actions import Action, CloseSession
+from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
 from maskproxy.session.pipeline import Pipeline
 from maskproxy.session.statements import Names, Portal, PreparedStatement
@@ -16,11 +17,13 @@ class SessionState:
 
     ``skipping``: a request of the current pipeline failed, so the client's messages are discarded up to Sync.
     ``leaving``: the client has said goodbye; what it asked before is still answered.
+    ``cancelling``: the server is asked to stop a statement.
     ``schema_changed``: a statement of the transaction may have changed tables.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
 
     policy: Policy
+    meter: Meter
     status: bytes = b"I"
     skipping: bool = False
     mid_frame: bool = False
@@ -34,6 +37,7 @@ class SessionState:
     actions: list[Action] = field(default_factory=list)
     intents: int = 0
     schema_changed: bool = False
+    cancelling: bool = False
 
     @property
     def transparent(self) -> bool:

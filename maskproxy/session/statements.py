@@ -59,7 +59,7 @@ class Portal:
     ``target``: what a portal of FETCH or EXECUTE returned rows of when it was bound. ``described``: the plan with which
     the server's description of its rows is compared, before the first of them comes: the server makes a statement anew
     when tables have changed, and its tables stay locked from Bind on. ``hold``: a cursor that outlives its
-    transaction."""
+    transaction. ``started``: it was executed once; ``rows``: of it, released so far."""
 
     statement: PreparedStatement
     formats: tuple[int, ...]
@@ -68,6 +68,8 @@ class Portal:
     void: bool = False
     target: "Source | None" = None
     described: StatementPlan | None = None
+    started: bool = False
+    rows: int = 0
     hold: bool = False
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maskproxy.session import actions as a
+from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.wire.postgres import messages as m
@@ -210,7 +211,8 @@ class Stage:
     """Runs one play against one session; ``chunks`` says how fed bytes are cut."""
 
     def __init__(self, policy: Policy, chunks: Callable[[bytes], list[bytes]]) -> None:
-        self.session = PostgresSession(policy)
+        self.now = 0.0
+        self.session = PostgresSession(policy, Meter(lambda: self.now))
         self._chunks = chunks
         self._out = {"client": bytearray(), "server": bytearray()}
         self._read = {"client": 0, "server": 0}
@@ -258,6 +260,9 @@ class Stage:
                 self.audit.append("catalog disagrees")
             case a.SchemaChanged():
                 self.audit.append("schema changed")
+            case a.CancelStatement():
+                self.audit.append("cancel")
+                self.session.cancelled()
 
     def next_message(self, side: str) -> str | None:
         data = bytes(self._out[side][self._read[side] :])
@@ -306,6 +311,8 @@ def _step(stage: Stage, step: Step, policies: dict[str, Policy]) -> None:
             while stage.pending:
                 stage.session.recorded(stage.pending.pop(0), durable=word == "durable")
                 stage.settle()
+        case ("tick", seconds):
+            stage.now += float(seconds.removesuffix("s"))
         case ("rules->", name):
             stage.session.use(policies[name])
             stage.settle()

@@ -23,7 +23,13 @@ class LimitsModel(Strict):
     """Bounds for each session under the scope."""
 
     rows: Positive | None = Field(default=None, description="rows a statement may return")
-    statements_per_minute: Positive | None = None
+    statements_per_minute: Positive | None = Field(
+        default=None, description="statements that a principal may send in a minute"
+    )
+    equalities: Positive | None = Field(
+        default=None,
+        description="values that a principal may compare with each column of `use: equality` in an hour",
+    )
     seconds: Positive | None = Field(default=None, description="time a statement may take")
 
 

@@ -32,6 +32,7 @@ from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.partitions import tables_ordered_by
 from maskproxy.core.policy.rights import NO_RIGHTS, Rights
 from maskproxy.core.policy.row_filters import Filters, all_of, stored_unfiltered, together
+from maskproxy.core.policy.scope_limits import NO_LIMITS, ScopeLimits, strictest_limits
 from maskproxy.core.policy.views import Views, hidden_columns, inherited_labels, reached_tables
 from maskproxy.core.sql.substitute import quoted
 
@@ -73,6 +74,7 @@ class Scope:
     settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False)
     """What a session of the scope must have so that masks can be evaluated in SQL. Clients cannot read or set it."""
     rights: Rights = NO_RIGHTS
+    limits: ScopeLimits = NO_LIMITS
     labelled_elsewhere: frozenset[ColumnRef] = frozenset()
 
     def use_of(self, column: ColumnRef) -> ColumnUse:
@@ -122,6 +124,7 @@ class Sight:
     location: Location
     rights: Rights = NO_RIGHTS
     filters: Filters = field(default_factory=dict)
+    limits: ScopeLimits = NO_LIMITS
 
 
 def unite(sights: Iterable[Sight]) -> Sight:
@@ -138,7 +141,8 @@ def unite(sights: Iterable[Sight]) -> Sight:
     rights = reduce(or_, (sight.rights for sight in restricted))
     filters = together(sight.filters for sight in restricted)
     unrestricted = all(sight.unrestricted for sight in sights)
-    return Sight(tables, denied, unrestricted, restricted[0].location, rights, filters)
+    limits = strictest_limits(sight.limits for sight in restricted)
+    return Sight(tables, denied, unrestricted, restricted[0].location, rights, filters, limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -224,6 +228,7 @@ def see(
         expressions,
         settings,
         rights=sight.rights,
+        limits=sight.limits,
         labelled_elsewhere=frozenset(column for column in labels if column.table_ref not in sight.tables),
     )
 

@@ -23,6 +23,7 @@ from maskproxy.core.policy.row_filters import (
     together,
 )
 from maskproxy.core.policy.ruleset import ColumnUse, Denial, Sight, Terms, strictest_use
+from maskproxy.core.policy.scope_limits import NO_LIMITS, ScopeLimits, strictest_limits
 from maskproxy.core.policy.views import Views
 from maskproxy.core.yaml import did_you_mean
 
@@ -70,6 +71,7 @@ class _Own:
     denied: Mapping[ColumnRef, Denial]
     filters: Filters
     granted: tuple[Granted, ...] = ()
+    limits: ScopeLimits = NO_LIMITS
 
 
 class _Reader:
@@ -84,8 +86,6 @@ class _Reader:
 
     def read(self, scope: _Written) -> _Own:
         model = scope.model
-        for location, text in _not_enforced(scope):
-            self._problems.error(location, text)
         for index, label in enumerate(model.clear):
             self._check_label(label, scope.locate("clear", index))
         for label in model.use:
@@ -94,7 +94,8 @@ class _Reader:
         if not (tables or model.select or model.include or model.unrestricted):
             self._problems.warn(scope.locate(), f"scope `{scope.name}` selects nothing")
         terms = Terms(frozenset(model.clear), model.use)
-        return _Own(tables, terms, dict(self._denied(scope)), self._filters(scope), tuple(self._granted(scope)))
+        denied, granted = dict(self._denied(scope)), tuple(self._granted(scope))
+        return _Own(tables, terms, denied, self._filters(scope), granted, _limits(model))
 
     def _check_label(self, label: str, location: Location) -> None:
         if label not in self._labels:
@@ -158,11 +159,8 @@ class _Reader:
             self._problems.missing(location, explain_no_match(pattern, self.catalog), exact=pattern.exact)
 
 
-def _not_enforced(scope: _Written) -> Iterator[tuple[Location, str]]:
-    """Keys of the format whose effect does not exist yet."""
-    for key in ("limits",):
-        if getattr(scope.model, key):
-            yield scope.locate(key), f"`{key}` is not enforced yet: remove it"
+def _limits(model: ScopeModel) -> ScopeLimits:
+    return NO_LIMITS if model.limits is None else ScopeLimits(**model.limits.model_dump())
 
 
 def _with_included(
@@ -184,7 +182,8 @@ def _with_included(
     rights = rights_of(granted for each in reached for granted in own[each].granted).within(tables)
     filters = _filters(together(own[each].filters for each in sorted(reached)), tables, reader, problems)
     terms = dict.fromkeys(tables, Terms(clear, uses))
-    return Sight(terms, denied, scope.model.unrestricted, scope.locate(), rights, filters)
+    limits = strictest_limits(own[each].limits for each in reached)
+    return Sight(terms, denied, scope.model.unrestricted, scope.locate(), rights, filters, limits)
 
 
 def _filters(written: Filters, tables: frozenset[TableRef], rules: "_Reader", problems: Problems) -> Filters:

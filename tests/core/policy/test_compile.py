@@ -332,7 +332,6 @@ scopes: {s: {select: ["*.*"]}}
         ("scopes: {s: {include: [g]}, g: {unrestricted: true}}\n", "r.yaml:3: scope `g` is unrestricted and"),
         ("scopes: {s: {rows: {orders: 'true'}}}\n", "r.yaml:3: `orders` is not of the form schema.table"),
         ("scopes: {s: {rows: {public.order: 'true'}}}\n", "r.yaml:3: unknown table `public.order`"),
-        ("scopes: {s: {limits: {rows: 1}}}\n", "r.yaml:3: `limits` is not enforced yet"),
         ("scopes: {s: {insert: [public.orders]}}\n", "r.yaml:3: `insert` of public.orders, which this scope"),
         ("scopes: {s: {update: [public.orders.status]}}\n", "r.yaml:3: `update` of public.orders, which this"),
         ("scopes: {s: {delete: [public.orders]}}\n", "r.yaml:3: `delete` of public.orders, which this scope does not"),
