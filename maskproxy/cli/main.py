@@ -27,7 +27,8 @@ COMMANDS = {
     "init": ("init", "Write maskproxy.yaml, keys and proposed rules for one database."),
     "check": (
         "check",
-        "Check settings, keys, rules and the databases' catalogs. Exit 1 when the proxy would not run as written.",
+        "Check settings, keys, rules and the databases' catalogs. Exit 1 when the proxy would not run as written, or a "
+        "column is not in the lock.",
     ),
     "explain": (
         "explain",

@@ -25,7 +25,8 @@ from maskproxy.core.catalog import Catalog
 from maskproxy.core.plan import Stamp
 from maskproxy.core.policy.compile import RuleSet, compile_rules
 from maskproxy.core.policy.document import RulesDocument
-from maskproxy.core.policy.drift import Lock, Reviewed, reviewed, with_new_columns
+from maskproxy.core.policy.drift import Reviewed, reviewed, with_new_columns
+from maskproxy.core.policy.lock import Lock
 from maskproxy.core.settings import Database, Settings
 from maskproxy.proxy.catalogs import load_catalog
 from maskproxy.proxy.tls import database_context

@@ -13,7 +13,7 @@ from maskproxy.base.errors import ConfigurationError, Problem
 from maskproxy.base.refs import Location
 from maskproxy.base.secret import Secret
 from maskproxy.core.policy.document import RulesDocument
-from maskproxy.core.policy.drift import Lock, parse_lock
+from maskproxy.core.policy.lock import Lock, parse_lock
 from maskproxy.core.settings import Database, PasswordEnv, PasswordFile, Settings, parse_settings
 from maskproxy.core.yaml import did_you_mean
 

@@ -10,17 +10,16 @@ when its number in the table is no longer the one that its name had: it was rena
 was made anew with its columns in another order. Rules go by names, and the name may say something else now.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from maskproxy.base.errors import ConfigurationError, Problem
 from maskproxy.base.refs import ColumnRef, Location, TableRef
 from maskproxy.base.types import PG_TYPES
 from maskproxy.core.catalog import SYSTEM_SCHEMAS, Catalog, Column
 from maskproxy.core.masks.constants import Null
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.lock import Lock, written_name
 from maskproxy.core.policy.ruleset import Candidate
 
 DRIFT: Final = "(drift)"
@@ -33,17 +32,6 @@ _HEAD: Final = """\
 # The columns that were reviewed, with their types. A column that is not here is NULL under masking scopes.
 # Written by `maskproxy check --write-lock`: look at the change before you keep it.
 """
-_PLAIN: Final = re.compile(r"[^\".*\s#]+")
-_NAME: Final = r'(?:"(?:[^"]|"")+"|[^".*\s#]+)'
-_LINE: Final = re.compile(rf"({_NAME})\.({_NAME})\.({_NAME}) (\S.*)")
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Types by column, as reviewed, and the file that says so."""
-
-    columns: Mapping[ColumnRef, str]
-    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,43 +117,12 @@ def _columns(catalog: Catalog) -> Iterable[tuple[ColumnRef, Column]]:
                 yield ColumnRef(ref.schema, ref.name, column.name), column
 
 
-# ------------------------------------------------------------------------------------------------------------- the file
-
-
 def render_lock(catalog: Catalog, tables: Iterable[TableRef]) -> str:
     """The lock of these tables as they are now."""
     chosen = frozenset(tables)
     lines = (
-        f"{'.'.join(map(_written, (ref.schema, ref.table, ref.column)))} {column.type_name}\n"
+        f"{'.'.join(map(written_name, (ref.schema, ref.table, ref.column)))} {column.type_name}\n"
         for ref, column in _columns(catalog)
         if ref.table_ref in chosen
     )
     return _HEAD + "".join(sorted(lines))
-
-
-def parse_lock(text: str, file: str) -> Lock:
-    """Raises ConfigurationError with the lines that are none of a lock."""
-    columns: dict[ColumnRef, str] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            problems.append(Problem(Location(file, number), "this is not a line of a lock: schema.table.column type"))
-            continue
-        ref = ColumnRef(*(_read(name) for name in match.groups()[:3]))
-        if ref in columns:
-            problems.append(Problem(Location(file, number), f"{ref} stands in this lock already"))
-        columns[ref] = match[4]
-    if problems:
-        raise ConfigurationError(problems)
-    return Lock(columns, file)
-
-
-def _written(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
-
-
-def _read(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name

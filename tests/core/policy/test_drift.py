@@ -9,7 +9,8 @@ from maskproxy.base.refs import ColumnRef, Generation, Location, Oid, TableRef
 from maskproxy.core.catalog import Catalog
 from maskproxy.core.policy.compile import RuleSet, compile_rules
 from maskproxy.core.policy.document import RulesDocument
-from maskproxy.core.policy.drift import Lock, Reviewed, parse_lock, render_lock, reviewed, with_new_columns
+from maskproxy.core.policy.drift import Reviewed, render_lock, reviewed, with_new_columns
+from maskproxy.core.policy.lock import Lock, parse_lock
 from tests.support.catalogs import read_catalog
 from tests.support.rules import label_key
 
