@@ -11,7 +11,7 @@ UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints"
 
-.PHONY: demo test lint types layers interpreted bench constraints clean
+.PHONY: demo test lint types layers interpreted noninterference bench constraints clean
 
 demo: $(READY)
 	@$(BIN)/maskproxy demo $(ARGS)
@@ -37,6 +37,11 @@ interpreted: $(READY)
 	cp -R pyproject.toml maskproxy rules tests build/interpreted/
 	find build/interpreted -name '*.so' -delete
 	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session -m "not server"
+
+# The long run: 5,000 generated queries for each pair of twins; SEED=… starts elsewhere.
+noninterference: $(READY)
+	MASKPROXY_REQUIRE_SERVERS=1 MASKPROXY_GENERATED=$${COUNT:-5000} MASKPROXY_SEED=$${SEED:-1000} \
+		$(BIN)/python -m pytest tests/noninterference $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(ARGS)

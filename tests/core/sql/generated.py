@@ -3,6 +3,7 @@
 Columns carry one of three types so that most queries also pass the server's type checks; those that do not are of no
 use."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -22,8 +23,9 @@ class Source:
 
 
 class Generator:
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, tables: Mapping[str, dict[str, str]] = TABLES) -> None:
         self._random = Random(seed)
+        self._tables = dict(tables)
         self._names = 0
 
     def query(self, depth: int = 3, outer: dict[str, str] | None = None, types: str | None = None) -> tuple[str, str]:
@@ -45,15 +47,15 @@ class Generator:
         inner, kinds = self.query(depth - 1, outer)
         name = self._random.choice(["orders", "q", "customers"])
         columns = {f"c{index}": kind for index, kind in enumerate(kinds)}
-        saved = TABLES.get(name)
-        TABLES[name] = columns
+        saved = self._tables.get(name)
+        self._tables[name] = columns
         try:
             body, out = self.query(depth - 1, outer, types)
         finally:
             if saved is None:
-                del TABLES[name]
+                del self._tables[name]
             else:
-                TABLES[name] = saved
+                self._tables[name] = saved
         return f"WITH {name} AS ({inner}) {body}", out
 
     def _select(self, depth: int, outer: dict[str, str], types: str | None) -> tuple[str, str]:
@@ -124,9 +126,9 @@ class Generator:
         if depth > 0 and self._random.random() < 0.35:
             inner, kinds = self.query(depth - 1, outer if self._random.random() < 0.3 else None)
             return self._derived(inner, kinds)
-        table = self._random.choice(sorted(TABLES))
+        table = self._random.choice(sorted(self._tables))
         alias = self._alias()
-        return Source(f"{table} AS {alias}", {f"{alias}.{name}": kind for name, kind in TABLES[table].items()})
+        return Source(f"{table} AS {alias}", {f"{alias}.{name}": kind for name, kind in self._tables[table].items()})
 
     def _derived(self, inner: str, kinds: str) -> Source:
         alias = self._alias()
