@@ -212,7 +212,10 @@ def _analysis(
 ) -> Analysis:
     _check_splices(len(findings.edits))
     splices = substitute.make_splices(findings.edits, piece.tokens)
-    if splices:
+    if splices and source.statements == 1 and findings.edits.of_tables_only:
+        edited = substitute.apply_splices(source.text, splices)
+        substitute.check_derived(source.text, edited, findings.edits)
+    elif splices:
         edited = substitute.apply_splices(source.text[: piece.end], splices)[piece.start :]
         substitute.check_edited(tree, edited, findings.edits)
     return Analysis(

@@ -20,10 +20,11 @@ Message = Any
 
 class Source:
     """The text that was parsed; turns the grammar's byte offsets into character offsets. ``literals``: where those
-    stand whose values were looked at (``tree.Constant``)."""
+    stand whose values were looked at (``tree.Constant``). ``statements``: how many there are, once it is parsed."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.statements = 0
         self.literals: set[int | None] = set()
         self._characters: list[int] | None = None if text.isascii() else _character_of_byte(text)
 
@@ -169,6 +170,7 @@ def parse_statements(source: Source) -> tuple[tuple[int, str, Message], ...]:
         raise _syntax_error(source, error) from None
     except (DecodeError, RecursionError):
         raise LimitExceeded("statement is nested too deeply") from None
+    source.statements = len(result.stmts)
     return tuple((source.offset(each.stmt_location) or 0, *node(each.stmt)) for each in result.stmts)
 
 

@@ -20,6 +20,7 @@ from maskproxy.base.errors import Refused
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.catalog import Column as CatalogColumn
 from maskproxy.core.catalog import Table
+from maskproxy.core.sql import server_tree
 from maskproxy.core.sql.lex import Token, TokenKind
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
@@ -59,6 +60,10 @@ class Edits:
     groups: dict[int, tuple[Column, ...]] = field(default_factory=dict)
     withheld: dict[int, tuple[Call, str]] = field(default_factory=dict)
     parameters: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def of_tables_only(self) -> bool:
+        return len(self) == len(self.tables)
 
     def __len__(self) -> int:
         return sum(map(len, (self.tables, self.unqualified, self.groups, self.withheld, self.parameters)))
@@ -161,6 +166,14 @@ def _withhold_splice(call: Call, null: str, tokens: tuple[Token, ...]) -> Splice
             return Splice(tokens[opening].end, token.start, null)
         depth += (token.value in ("(", "[")) - (token.value in (")", "]")) if token.kind is TokenKind.PUNCTUATION else 0
     raise Refused("this call cannot be edited safely", position=tokens[first].start + 1)
+
+
+def check_derived(text: str, edited: str, edits: Edits) -> None:
+    """What ``check_edited`` does, for a whole text in which nothing but tables is edited, in a fraction of the time."""
+    try:
+        server_tree.check_derived(text, edited, {position: derived for position, (_, derived) in edits.tables.items()})
+    except server_tree.Different:
+        raise Refused("this statement cannot be edited safely") from None
 
 
 def check_edited(tree: StatementTree, edited: str, edits: Edits) -> None:
