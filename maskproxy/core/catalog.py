@@ -156,11 +156,24 @@ class UserType:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserFunction:
+    """All functions of one name in one schema. ``least`` and ``most`` arguments, ``most`` None when there is no bound.
+    ``unfit``: why they cannot be called under a masking scope, whatever the rules say; empty when they can.
+    ``only``: no other schema has functions of that name."""
+
+    least: int
+    most: int | None
+    unfit: str = ""
+    only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """``functions``, ``operators``, ``types``: names that exist outside pg_catalog and information_schema and could
     therefore stand for something else than the built-in of that name. Members of extensions are left out by the
     loader. ``cast_types``: types that a user-defined cast turns into another or makes. ``objects`` and ``user_types``
-    are what system relations may show beside tables; ``enums``: those among the latter that are in sight and enums."""
+    are what system relations may show beside tables; ``enums``: those among the latter that are in sight and enums.
+    ``user_functions`` are all of them, those of extensions too; ``trusted``: those that rules trust."""
 
     generation: Generation
     tables: Mapping[TableRef, Table]
@@ -171,6 +184,8 @@ class Catalog:
     objects: tuple[CatalogObject, ...] = ()
     user_types: Mapping[Oid, UserType] = field(default_factory=dict)
     enums: frozenset[TableRef] = frozenset()
+    user_functions: Mapping[TableRef, UserFunction] = field(default_factory=dict)
+    trusted: Mapping[TableRef, UserFunction] = field(default_factory=dict)
 
     @classmethod
     def empty(cls) -> "Catalog":

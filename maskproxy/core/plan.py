@@ -132,15 +132,17 @@ _READS = frozenset(
 
 
 def _only_reads(analysis: Analysis) -> bool:
-    return analysis.kind in _READS and not analysis.writes and not analysis.locks
+    """A trusted function may write."""
+    return analysis.kind in _READS and not (analysis.writes or analysis.locks or analysis.trusted)
 
 
 def _touches_masked(analysis: Analysis, scope: Scope) -> bool:
     """Whether what the server says of it could speak of masked or hidden values. Of writes it says more: triggers run,
-    at COMMIT too, and other tables and columns are named by what they are checked against."""
+    at COMMIT too, and other tables and columns are named by what they are checked against. A trusted function may say
+    anything."""
     if analysis.session is not None and analysis.session.verb is Verb.COMMIT:
         return bool(scope.rights.tables)
-    if any(scope.masks_table(table) for table in analysis.tables):
+    if analysis.trusted or any(scope.masks_table(table) for table in analysis.tables):
         return True
     written = (scope.catalog.tables[write.table] for write in analysis.writes)
     return any(

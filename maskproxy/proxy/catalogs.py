@@ -11,7 +11,16 @@ from typing import Final
 import asyncpg
 
 from maskproxy.base.refs import Generation, Oid, TableRef
-from maskproxy.core.catalog import Catalog, CatalogObject, Column, ObjectKind, RelationKind, Table, UserType
+from maskproxy.core.catalog import (
+    Catalog,
+    CatalogObject,
+    Column,
+    ObjectKind,
+    RelationKind,
+    Table,
+    UserFunction,
+    UserType,
+)
 from maskproxy.core.system_relations import SYSTEM_RELATIONS
 from maskproxy.proxy.constraints import load_constraints
 
@@ -107,6 +116,26 @@ WHERE {_NOT_SYSTEM} AND NOT EXISTS (
     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e')
 """  # noqa: S608 - constants of this module
 _FUNCTIONS: Final = _NAMES
+
+# Why one cannot be trusted: what it returns is not one value, or its name means something else first.
+_USER_FUNCTIONS: Final = f"""
+SELECT n.nspname, p.proname::text AS name, min(p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::int) AS least,
+       CASE WHEN bool_or(p.provariadic <> 0) THEN NULL ELSE max(p.pronargs) END AS most,
+       CASE WHEN bool_or(p.prokind <> 'f') THEN 'it is no plain function'
+            WHEN bool_or(p.proretset) THEN 'it returns a set'
+            WHEN bool_or(p.proargmodes::text[] && ARRAY['o', 'b', 't']) THEN 'it has output parameters'
+            WHEN bool_or(t.typtype IN ('c', 'p')) THEN 'it does not return one value of a fixed type'
+            WHEN EXISTS (SELECT FROM pg_catalog.pg_proc AS b WHERE b.proname = p.proname
+                         AND b.pronamespace = 'pg_catalog'::pg_catalog.regnamespace) THEN 'a built-in has its name'
+            ELSE '' END AS unfit,
+       NOT EXISTS (SELECT FROM pg_catalog.pg_proc AS b WHERE b.proname = p.proname
+                   AND b.pronamespace NOT IN (n.oid, 'pg_catalog'::pg_catalog.regnamespace)) AS only
+FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+JOIN pg_catalog.pg_type AS t ON t.oid = p.prorettype
+WHERE {_NOT_SYSTEM}
+GROUP BY n.oid, n.nspname, p.proname
+"""  # noqa: S608 - constants of this module
 _OPERATORS: Final = (
     _NAMES.replace("proname", "oprname").replace("pronamespace", "oprnamespace").replace("_proc", "_operator")
 )
@@ -180,12 +209,18 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
             types=await _names(connection, _TYPES),
             cast_types=frozenset(Oid(row["type"]) for row in await connection.fetch(_CASTS)),
             objects=tuple(map(_object, await connection.fetch(_OBJECTS))),
+            user_functions=dict(map(_user_function, await connection.fetch(_USER_FUNCTIONS))),
             user_types={Oid(row["oid"]): _user_type(row) for row in await connection.fetch(_USER_TYPES)},
         )
 
 
 def _object(row: asyncpg.Record) -> CatalogObject:
     return CatalogObject(ObjectKind(row["kind"]), Oid(row["oid"]), frozenset(row["columns"]), Oid(row["index"]))
+
+
+def _user_function(row: asyncpg.Record) -> tuple[TableRef, UserFunction]:
+    function = UserFunction(least=max(0, row["least"]), most=row["most"], unfit=row["unfit"], only=row["only"])
+    return TableRef(row["nspname"], row["name"]), function
 
 
 def _user_type(row: asyncpg.Record) -> UserType:

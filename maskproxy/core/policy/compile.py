@@ -22,6 +22,7 @@ from maskproxy.core.policy.problems import Problems
 from maskproxy.core.policy.row_filters import below_views
 from maskproxy.core.policy.ruleset import RuleSet, Scope, Sight, see
 from maskproxy.core.policy.sights import scope_sights
+from maskproxy.core.policy.trust import with_trust
 from maskproxy.core.policy.views import Views
 from maskproxy.core.sql.views import view_flows
 
@@ -47,6 +48,7 @@ def compile_rules(
     documents = sorted(documents, key=lambda document: document.source.file)
     for document in documents:
         _check_document(document, database, problems)
+    catalog = with_trust(catalog, documents, problems)
     views = view_flows(catalog)
     carriers = Carriers(catalog, views)
     labelled = label_columns(documents, catalog, carriers, problems)
@@ -113,5 +115,3 @@ def _check_document(document: RulesDocument, database: str, problems: Problems) 
     if document.database != database:
         text = f"these rules are for database `{document.database}`, not for `{database}`"
         problems.error(document.locate("database"), text)
-    if document.model.trust.functions:
-        problems.error(document.locate("trust", "functions"), "`trust` is not enforced yet: remove it")

@@ -31,6 +31,8 @@ def refuse_explain(analysis: Analysis, scope: Scope) -> Refused | None:
     """The refusal when the plan would show what the scope must not see: definitions, names of hidden tables."""
     tables = [scope.catalog.tables[ref] for ref in sorted(analysis.tables) if ref in scope.catalog.tables]
     hint = "EXPLAIN of tables that may be read, without views, is allowed."
+    for function in sorted(analysis.trusted):
+        return Refused(f"EXPLAIN of a call of {function} could show its definition", hint=hint)
     for table in tables:
         if table.kind is RelationKind.VIEW:
             return Refused(f'EXPLAIN of view "{table.ref.name}" would show its definition', hint=hint)

@@ -230,6 +230,7 @@ def _analysis(
         writes=tuple(findings.writes),
         locks=frozenset(findings.locks),
         functions=frozenset(findings.functions),
+        trusted=frozenset(findings.trusted),
         parameters=findings.parameters,
         session=findings.session,
         splices=splices,

@@ -54,6 +54,7 @@ class Findings:
     uses: list[Use] = field(default_factory=list)
     tables: set[TableRef] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
+    trusted: set[TableRef] = field(default_factory=set)
     edits: Edits = field(default_factory=Edits)
     depth: int = 0  # of the views around
     writes: list[Write] = field(default_factory=list)

@@ -183,6 +183,8 @@ class Expressions:
             return replace(self._row(*projected), composite=False)
         function = self._findings.allow.function(call)
         self._findings.functions.add(call.name)
+        if function.trusted is not None:
+            self._findings.trusted.add(function.trusted)
         inner = _USE_OF_ARGUMENTS.get(function.kind, kind)
         use = self.value if call.name in _TAKES_ANYTHING else self.use
         parts = [use(arg, place, inner) for arg in call.args]

@@ -13,7 +13,7 @@ from typing import Final
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
 from maskproxy.base.refs import ColumnRef
-from maskproxy.core.catalog import Catalog, Table
+from maskproxy.core.catalog import Table
 from maskproxy.core.sql.definitions import SEARCH_PATH, Definition, read_definition
 from maskproxy.core.sql.findings import Findings, Output, Place
 from maskproxy.core.sql.functions import AllowList
@@ -34,7 +34,6 @@ Interpreter = Callable[[Findings, Query, Place], tuple[Output, ...]]
 """Interprets a query into findings of its own."""
 
 _OUTSIDE: Final = Place(None, {})
-_BUILT_IN: Final = AllowList(Catalog.empty())  # unqualified names are pg_catalog's: nothing can stand in for them
 
 
 class Views:
@@ -78,7 +77,7 @@ class Views:
         inside = Findings(
             catalog=findings.catalog,
             search_path=SEARCH_PATH,
-            allow=_BUILT_IN,
+            allow=AllowList.of_definitions(findings.catalog),
             mentions=Mentions(definition.query),
             evaluated=findings.evaluated,
             depth=findings.depth + 1,
@@ -100,6 +99,7 @@ def _absorb(findings: Findings, inside: Findings, item: TableItem) -> None:
         raise Refused(f'view "{item.name}" cannot be analysed')
     findings.absorb(Use(use.column, use.kind, item.position) for use in inside.uses)
     findings.tables |= inside.tables
+    findings.trusted |= inside.trusted
     findings.count_relation(inside.relations)
 
 

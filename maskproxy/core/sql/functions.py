@@ -1,12 +1,13 @@
 """Allow-lists of built-in functions, operators and types, by the names the server's grammar gives them.
 
 What is not listed is refused. So is a listed name that also exists outside pg_catalog when the client did not write
-``pg_catalog.``: overload resolution could pick the other one.
+``pg_catalog.``: overload resolution could pick the other one. Functions of the database's own are allowed where rules
+trust them; they never have the name of a built-in.
 """
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.resources import files
 from typing import Final
@@ -28,12 +29,13 @@ class FunctionKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Function:
     """``most`` is None when there is no upper bound. ``columns``: names of its output columns where the server names
-    them."""
+    them. ``trusted``: which one it is of the database's own."""
 
     kind: FunctionKind
     least: int
     most: int | None
     columns: tuple[str, ...] = ()
+    trusted: TableRef | None = None
 
     def takes(self, arguments: int) -> bool:
         return self.least <= arguments and (self.most is None or arguments <= self.most)
@@ -46,8 +48,15 @@ class AllowList:
         self._catalog = catalog
         self._search_path = search_path
 
+    @classmethod
+    def of_definitions(cls, catalog: Catalog) -> "AllowList":
+        """For definitions, where every name without a schema is pg_catalog's: nothing can stand in for a built-in."""
+        return cls(replace(Catalog.empty(), trusted=catalog.trusted))
+
     def function(self, call: Call) -> Function:
-        """Raises Refused unless it is a listed built-in that nothing outside pg_catalog can stand in for."""
+        """Raises Refused unless trusted, or a listed built-in that nothing outside pg_catalog can stand in for."""
+        if self._catalog.trusted and (trusted := self._trusted(call)) is not None:
+            return trusted
         function = FUNCTIONS.get(call.name)
         if function is None or call.schema not in (None, "pg_catalog"):
             raise _refused(f"function {_written(call.schema, call.name)}", call.position)
@@ -59,6 +68,18 @@ class AllowList:
         ):
             raise _shadowed(f"function {call.name}", f"pg_catalog.{call.name}", call.position)
         return function
+
+    def _trusted(self, call: Call) -> Function | None:
+        """Without its schema it must be the only one of that name."""
+        for ref, function in self._catalog.trusted.items():
+            if ref.name == call.name and call.schema in (None, ref.schema):
+                if call.schema is None and not function.only:
+                    raise _shadowed(f"function {call.name}", str(ref), call.position)
+                found = Function(FunctionKind.SCALAR, function.least, function.most, trusted=ref)
+                if not found.takes(len(call.args)) or call.order_by or call.filter or call.over or call.star:
+                    raise _refused(f"function {ref} in this form", call.position)
+                return found
+        return None
 
     def operation(self, operation: Operation) -> None:
         """Syntax that an older server reads as a call: refused where there is such a function."""
@@ -109,7 +130,7 @@ def _refused(thing: str, position: int | None) -> Refused:
 def _shadowed(thing: str, qualified: str, position: int | None) -> Refused:
     return Refused(
         f"{thing} is ambiguous: this database defines another of that name",
-        hint=f"Write {qualified} to mean the built-in.",
+        hint=f"Write {qualified} to mean that one.",
         position=None if position is None else position + 1,
     )
 

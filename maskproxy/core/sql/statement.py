@@ -174,7 +174,7 @@ class Splice:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """One statement. ``start``/``end`` are its character offsets in the whole text the client sent. ``locks``: tables
-    whose rows it locks (FOR UPDATE, FOR SHARE).
+    whose rows it locks (FOR UPDATE, FOR SHARE). ``trusted``: functions of the database's own that it calls.
 
     With a ``carrier``, ``outputs`` and what follows are those of the query carried. ``combines``: it brings rows of
     several relations together, so a condition may be a join.
@@ -191,6 +191,7 @@ class Analysis:
     writes: tuple[Write, ...] = ()
     locks: frozenset[TableRef] = frozenset()
     functions: frozenset[str] = frozenset()
+    trusted: frozenset[TableRef] = frozenset()
     parameters: int = 0
     session: SessionCommand | None = None
     splices: tuple[Splice, ...] = ()

@@ -46,7 +46,7 @@ def _flows(catalog: Catalog, table: Table) -> ViewFlows:
     refs = [ColumnRef(table.ref.schema, table.ref.name, column.name) for column in table.columns]
     try:
         query = read_definition(table.definition).query
-        findings = Findings(catalog, SEARCH_PATH, AllowList(Catalog.empty()), Mentions(query), depth=1)
+        findings = Findings(catalog, SEARCH_PATH, AllowList.of_definitions(catalog), Mentions(query), depth=1)
         outputs = Queries(findings).query(query, Place(None, {}))
     except StatementError as error:
         return ViewFlows(dict.fromkeys(refs, Flow()), problem=error.message)

@@ -342,7 +342,10 @@ scopes: {s: {select: ["*.*"]}}
             "scopes: {s: {select: [public.orders], deny: [public.orders.status], update: [public.orders.status]}}\n",
             "r.yaml:3: `update` of public.orders.status, which this scope denies",
         ),
-        ("trust: {functions: [public.f]}\n", "r.yaml:3: `trust` is not enforced yet"),
+        ("trust: {functions: [public.f]}\n", "r.yaml:3: unknown function `public.f`"),
+        ("trust: {functions: [f]}\n", "r.yaml:3: `f` is not of the form schema.function"),
+        ("trust: {functions: [public.*]}\n", "r.yaml:3: `public.*`: name each function that is trusted"),
+        ("trust: {functions: [public.lower]}\n", "r.yaml:3: function `public.lower` cannot be trusted: a built-in"),
     ],
 )  # fmt: skip
 def test_errors_have_their_line(text: str, expected: str) -> None:
