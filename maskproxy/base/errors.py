@@ -149,6 +149,13 @@ class AuditUnavailable(StatementError):
     errno = 1030
 
 
+class StatementCancelled(StatementError):
+    """The client asked for it before the server had the statement, or its result could be released."""
+
+    sqlstate = "57014"
+    errno = 1317
+
+
 class QuotaExceeded(StatementError):
     """So much in so short a time is more than the scope's limits allow."""
 

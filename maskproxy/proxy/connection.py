@@ -21,10 +21,8 @@ from maskproxy.base.errors import (
     SessionEnded,
     SessionError,
     StartupRefused,
-    StatementError,
     TooManySessions,
 )
-from maskproxy.core.plan import Plan
 from maskproxy.identity.access import verifier_for
 from maskproxy.proxy.admission import Admission, Startup, admit, read_startup
 from maskproxy.proxy.backends import BackendConnection, cancel_backend, connect_backend
@@ -293,11 +291,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _act(self, session: PostgresSession, action: a.Action) -> None:
         match action:
-            case a.Analyse(text):
-                self._analyse(session, text)
+            case a.Analyse(number, text):
+                self._analyse(session, number, text)
             case a.RecordIntent(number):
                 self._timer.started(number, session.policy.scope.limits.seconds)
-                self._journal.intent(action, lambda durable: self._recorded(number, durable))
+                self._journal.intent(
+                    action, lambda durable: self._answer(lambda s: s.recorded(number, durable=durable))
+                )
             case a.RecordOutcome():
                 self._timer.ended(action.number, session.policy.scope.limits.seconds)
                 self._journal.outcome(action)
@@ -315,15 +315,12 @@ class ClientConnection(asyncio.Protocol):
                     self._link.write(chunks)
                 self._close(error)
 
-    def _analyse(self, session: PostgresSession, text: str) -> None:
+    def _analyse(self, session: PostgresSession, number: int, text: str) -> None:
+        self._abandon()  # one that was cancelled
         client = None if self.admission is None else self.admission.grant.principal
-        self._abandon = self._worker.analysts.submit(client, session.policy, text, self._analysed)
-
-    def _analysed(self, result: Plan | StatementError) -> None:
-        self._answer(lambda session: session.analysed(result))
-
-    def _recorded(self, number: int, durable: bool) -> None:
-        self._answer(lambda session: session.recorded(number, durable=durable))
+        self._abandon = self._worker.analysts.submit(
+            client, session.policy, text, lambda result: self._answer(lambda s: s.analysed(number, result))
+        )
 
     def _answer(self, answer: Callable[[PostgresSession], None]) -> None:
         if self._session is not None and self.phase is Phase.SESSION:
@@ -361,6 +358,9 @@ class ClientConnection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         return self._session is None or self._session.idle
+
+    def cancel(self) -> None:
+        self._answer(PostgresSession.cancel)
 
     def cancel_query(self, done: Callable[[], None] = lambda: None) -> None:
         """Pass a cancel request on to the server."""

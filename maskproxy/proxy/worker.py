@@ -121,7 +121,7 @@ class Worker:
         """Different servers may number two backends alike: the key, which is ours, tells them apart."""
         for connection in self._connections:
             if connection.process_id == process_id and hmac.compare_digest(connection.cancel_key, key):
-                connection.cancel_query()
+                connection.cancel()
                 return True
         return False
 

@@ -13,8 +13,10 @@ from maskproxy.core.plan import Plan
 
 @dataclass(frozen=True, slots=True)
 class Analyse:
-    """Make a plan of this text and call ``analysed(plan or StatementError)``; the client is not read until then."""
+    """Make a plan of this text and call ``analysed(number, plan or StatementError)``; the client is not read until
+    then. An answer that comes after the statement was cancelled is ignored."""
 
+    number: int
     text: str = field(repr=False)
 
 
@@ -37,6 +39,11 @@ class RecordOutcome:
     tag: str | None
     sqlstate: str | None
     masked: tuple[tuple[ColumnRef, int], ...]
+
+    @classmethod
+    def failed(cls, number: int, error: MaskproxyError) -> "RecordOutcome":
+        """Of a statement that came to nothing."""
+        return cls(number, rows=0, bytes=0, tag=None, sqlstate=error.sqlstate, masked=())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """What stands between a client's message and the server: a plan, a durable record, or a refusal.
 
 A message that needs an analysis, or a durable record before it may be sent, stops the taking of further messages until
-the answer is there (``analysed``, ``recorded``). Reads are sent at once and their results held until the record is
-durable (``replies``); everything else waits here.
+the answer is there (``analysed``, ``recorded``), or the client cancels it. Reads are sent at once and their results
+held until the record is durable (``replies``); everything else waits here.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,12 @@ from maskproxy.base.errors import (
     LimitExceeded,
     MaskproxyError,
     Refused,
+    StatementCancelled,
     StatementError,
     UnsupportedFeature,
 )
 from maskproxy.core.plan import Plan, StatementPlan
-from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent
+from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent, RecordOutcome
 from maskproxy.session.follow import follow, out_of_date
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.state import SessionState
@@ -28,6 +29,10 @@ from maskproxy.wire.postgres import messages as m
 _HEADER = 5
 
 AUDIT_HINT = "The audit log cannot be written right now; try again, and tell the operator of maskproxy."
+
+
+def cancelled() -> StatementCancelled:
+    return StatementCancelled("canceling statement due to user request")
 
 
 def _with_literals(result: Plan | StatementError) -> Plan | StatementError:
@@ -42,6 +47,7 @@ class Gate:
         self._state = state
         self._then: Callable[[Plan | StatementError], None] | None = None
         self._held: tuple[Request, bytes] | None = None
+        self._analyses = 0
 
     @property
     def blocked(self) -> bool:
@@ -50,7 +56,9 @@ class Gate:
 
     # answers from the world outside
 
-    def analysed(self, result: Plan | StatementError) -> None:
+    def analysed(self, number: int, result: Plan | StatementError) -> None:
+        if number != self._analyses:  # of a statement that was cancelled
+            return
         then, self._then = self._then, None
         if then is None or self._state.closed:
             return
@@ -85,6 +93,24 @@ class Gate:
         plan = request.plan
         return plan is not None and not plan.transparent and plan.stamp != self._state.policy.stamp
 
+    def cancel(self) -> bool:
+        """End the message that waits here, unless the server is still at an earlier one; whether it was ended."""
+        pipeline = self._state.pipeline
+        if len(pipeline.unsynced()) < len(pipeline):
+            return False
+        if self._then is not None:
+            then, self._then = self._then, None
+            then(cancelled())
+            return True
+        if self._held is not None:
+            (request, _), self._held = self._held, None
+            request.settle(done=False)
+            error = cancelled()
+            self._state.actions.append(RecordOutcome.failed(request.number, error))
+            self._answer(error, extended=request.kind is Kind.EXECUTE)
+            return True
+        return False
+
     # planning
 
     def with_plan(self, text: str, then: Callable[[Plan | StatementError], None]) -> None:
@@ -98,7 +124,8 @@ class Gate:
             then(LimitExceeded(f"statement is longer than {limits.MAX_STATEMENT} characters"))
         else:
             self._then = then
-            self._state.actions.append(Analyse(text))
+            self._analyses += 1
+            self._state.actions.append(Analyse(self._analyses, text))
 
     def with_fresh(self, bound: Portal, then: Callable[[], None]) -> None:
         """Run ``then`` once the plan is one of today's rules and catalog, and the parameters are found to be what may
@@ -198,22 +225,32 @@ class Gate:
 
     def refuse(self, error: MaskproxyError, *, extended: bool, text: str | None = None) -> None:
         """Answer with an error in this request's turn. The server sees nothing of it, and its transaction lives on."""
+        self._state.actions.append(RecordDenial(text, error))
+        self._answer(error, extended=extended)
+
+    def _answer(self, error: MaskproxyError, *, extended: bool) -> None:
         state = self._state
-        state.actions.append(RecordDenial(text, error))
-        batch = state.pipeline.unsynced()
-        if state.status == b"I" and any(r.kind is Kind.EXECUTE and not (r.plan and r.plan.reads_only) for r in batch):
-            # the server would roll back the implicit transaction of this pipeline: make it fail there too
+        if self._fails_transaction(error):
             state.pipeline.add(Request(Kind.ABORT))
             state.to_backend.append(m.Parse("", "refused by maskproxy", ()).encode())
         if extended:
             state.pipeline.add(Request(Kind.REFUSAL, error=error))
             state.skipping = True
-        elif batch:
+        elif state.pipeline.unsynced():
             state.pipeline.add(Request(Kind.REFUSAL, error=error))
             state.pipeline.add(Request(Kind.SYNC))
             state.to_backend.append(m.Sync().encode())
         else:
             state.pipeline.add(Request(Kind.REFUSAL_READY, error=error))
+
+    def _fails_transaction(self, error: MaskproxyError) -> bool:
+        """An implicit one, of a pipeline, would be rolled back by the server: it must fail there too. So must any when
+        the statement was cancelled: who asked for that knows what becomes of a transaction."""
+        batch = self._state.pipeline.unsynced()
+        if isinstance(error, StatementCancelled):
+            return self._state.status == b"T" or bool(batch)
+        writes = any(each.kind is Kind.EXECUTE and not (each.plan and each.plan.reads_only) for each in batch)
+        return self._state.status == b"I" and writes
 
 
 def _first(request: Request) -> StatementPlan | None:

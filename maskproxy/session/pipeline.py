@@ -44,6 +44,7 @@ class Durability(Enum):
 
 AnyOperation = Operation[PreparedStatement] | Operation[Portal]
 OURS = frozenset({Kind.REFUSAL, Kind.REFUSAL_READY})
+RUN = frozenset({Kind.QUERY, Kind.EXECUTE, Kind.FUNCTION_CALL})
 ENDS_WITH_READY = frozenset({Kind.QUERY, Kind.SYNC, Kind.FUNCTION_CALL})
 
 
@@ -85,6 +86,11 @@ class Request:
     def hidden(self) -> bool:
         """Whether what the server answers is kept from the client."""
         return self.absorb or self.swallowed or self.failure is not None
+
+    @property
+    def waits(self) -> bool:
+        """Nothing of its answer may be released yet."""
+        return self.durability is Durability.PENDING and self.failure is None
 
     @property
     def void(self) -> bool:
@@ -162,6 +168,11 @@ class Pipeline:
 
     def pop(self) -> Request:
         return self._requests.popleft()
+
+    @property
+    def running(self) -> Request | None:
+        """The statement that the server is at, or will be at next."""
+        return next((request for request in self._requests if request.kind in RUN), None)
 
     def find(self, number: int) -> Request | None:
         """The request whose intent record has this number; None when it has left the queue."""

@@ -8,9 +8,10 @@ itself.
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
 from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan
-from maskproxy.session.actions import Action
+from maskproxy.session.actions import Action, CancelStatement
 from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
+from maskproxy.session.gate import cancelled
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
 from maskproxy.session.state import SessionState
@@ -72,10 +73,10 @@ class PostgresSession:
         except ProtocolError as error:
             self._state.end(error)
 
-    def analysed(self, result: Plan | StatementError) -> None:
+    def analysed(self, number: int, result: Plan | StatementError) -> None:
         """Answers ``Analyse``. A plan made for another policy than today's is asked for again when it is used."""
         try:
-            self._requests.gate.analysed(result)
+            self._requests.gate.analysed(number, result)
             self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
@@ -93,6 +94,24 @@ class PostgresSession:
             self._end_if_gone()
         except ProtocolError as error:
             self._state.end(error)
+
+    def cancel(self) -> None:
+        """The client asks that what runs be ended: a statement that waits here for its plan or its record, one whose
+        result waits for its record, or else whatever the server is at."""
+        state, running = self._state, self._state.pipeline.running
+        busy = len(state.pipeline) > 0
+        if self._requests.gate.cancel():
+            busy = running is not None
+        elif running is not None and running.waits:
+            running.failure = cancelled()
+        if busy and not state.cancelling:
+            state.cancelling = True
+            state.actions.append(CancelStatement())
+        try:
+            self._requests.pump()
+            self._replies.pump()
+        except ProtocolError as error:
+            state.end(error)
 
     def cancelled(self) -> None:
         """Answers ``CancelStatement``."""

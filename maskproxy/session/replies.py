@@ -67,7 +67,7 @@ class Replies:
     def held(self) -> bool:
         """Something of the server waits for a durable record."""
         head = self._state.pipeline.head
-        return head is not None and head.durability is Durability.PENDING and bool(self._rest)
+        return head is not None and head.waits and bool(self._rest)
 
     @property
     def full(self) -> bool:
@@ -85,7 +85,7 @@ class Replies:
         while not state.closed:
             self._answer_ours()
             head = state.pipeline.head
-            if offset >= len(data) or (head is not None and head.durability is Durability.PENDING):
+            if offset >= len(data) or (head is not None and head.waits):
                 break
             if head is not None and head.failure is None and head.void:
                 head.failure = UnknownStatement("the statement or portal was never made: an earlier request failed")

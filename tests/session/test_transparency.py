@@ -145,8 +145,8 @@ def through(policy: Policy, pipelines: list[list[bytes]], *, at_once: bool) -> b
             actions = session.take_actions()
             for action in actions:
                 match action:
-                    case a.Analyse(text):
-                        session.analysed(session.policy.decide(text))
+                    case a.Analyse(number, text):
+                        session.analysed(number, session.policy.decide(text))
                     case a.RecordIntent(number):
                         waiting.append(number)
                     case a.CloseSession(error):

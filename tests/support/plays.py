@@ -3,12 +3,13 @@
 import random
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maskproxy.session import actions as a
 from maskproxy.session.allowance import Meter
-from maskproxy.session.enforce import Policy
+from maskproxy.session.enforce import MAX_CACHED, Policy
+from maskproxy.session.plans import PlanCache
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.wire.postgres import messages as m
 from maskproxy.wire.postgres.framing import next_frame
@@ -219,6 +220,8 @@ class Stage:
         self.audit: list[str] = []
         self.pending: list[int] = []
         self.holding = False
+        self.analyses: list[tuple[int, str]] = []
+        self.thinking = False
         self.transcript: list[str] = []
 
     def feed(self, side: str, data: bytes) -> None:
@@ -237,10 +240,16 @@ class Stage:
             for action in actions:
                 self._act(action)
 
+    def analyse(self) -> None:
+        while self.analyses and not self.thinking:
+            number, text = self.analyses.pop(0)
+            self.session.analysed(number, self.session.policy.decide(text))
+
     def _act(self, action: a.Action) -> None:
         match action:
-            case a.Analyse(text):
-                self.session.analysed(self.session.policy.decide(text))
+            case a.Analyse(number, text):
+                self.analyses.append((number, text))
+                self.analyse()
             case a.RecordIntent(number):
                 self.audit.append("intent")
                 if self.holding:
@@ -284,7 +293,10 @@ def run_play(play: Play, policies: dict[str, Policy], mode: str, seed: int) -> N
         cuts = sorted(chooser.randrange(len(data) + 1) for _ in range(3))
         return [data[i:j] for i, j in zip([0, *cuts], [*cuts, len(data)], strict=True) if i < j]
 
-    stage = Stage(policies[play.headers["as"]], chunks)
+    policy = policies[play.headers["as"]]
+    if any(step.words[0] == "analyses" for step in play.steps):
+        policy = replace(policy, plans=PlanCache(MAX_CACHED))  # no other play has had its texts analysed
+    stage = Stage(policy, chunks)
     for step in play.steps:
         _step(stage, step, policies)
         stage.transcript.append(step.text)
@@ -297,6 +309,13 @@ def run_play(play: Play, policies: dict[str, Policy], mode: str, seed: int) -> N
 
 def _step(stage: Stage, step: Step, policies: dict[str, Policy]) -> None:
     match step.words:
+        case ("client", "cancels"):
+            stage.session.cancel()
+            stage.settle()
+        case ("analyses", word) if word in ("hold", "done"):
+            stage.thinking = word == "hold"
+            stage.analyse()
+            stage.settle()
         case (side, "->", name, *rest) if side in ("client", "server"):
             stage.feed(side, ENCODERS[name](rest))
         case ("->", side, *_):
