@@ -1,7 +1,8 @@
 """Attacks: the corpus beside the repository where there is one, and the list of our own, which always runs.
 
 An entry of ours is a statement, or a list of statements for one session, below a category and what is expected:
-``mask`` (served masked), ``deny`` (refused), ``sanitise`` (may run or fail; no message carries a value). Whatever is
+``mask`` (served masked), ``deny`` (refused), ``sanitise`` (may run or fail; no message carries a value). Those of
+category ``write`` run under a scope that may write; behind the first line of a COPY stands what is copied. Whatever is
 expected, the twins must answer alike: that is the test, and the rest is how useful the answer was.
 """
 
@@ -17,6 +18,8 @@ HERE = Path(__file__).parent
 CORPUS = HERE.parents[2] / "shared" / "corpus" / "attacks.yaml"
 OURS = HERE / "attacks.yaml"
 MOVES = "protocol-postgres"
+WRITE = "write"  # ours, under a scope that may write
+_WRITES = re.compile(r"\b(insert|update|delete|merge|truncate|copy .* from)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +32,10 @@ class Attack:
     statements: tuple[str, ...]
     setup: tuple[str, ...] = ()
     leak: re.Pattern[str] | None = None
+
+    @property
+    def writes(self) -> bool:
+        return self.category != MOVES and any(map(_WRITES.search, self.statements))
 
     def told(self, transcript: str) -> str | None:
         """What the attack was after, if it is in the transcript and the client did not say it itself."""

@@ -11,3 +11,5 @@ INSERT INTO public.persons(id, city, code, tags, device, vip, address, photo, vi
 (3,'Rome','CANARYA3','{}','cccccccc-0000-4000-8000-00000000000c',true,'10.99.88.55','\xcafe0003',1999,88.25,'2023-01-02 03:04:05+00','12:00','1 mon','CCC','canarynikc','ok',ROW('canary lane',9),'canarysecretc',NULL);
 INSERT INTO public.employees(id, city, code, visits, nick, secret, badge) VALUES (9,'Bern','CANARYA9',5150,'canarynikz','canarysecretz','canarybadgea');
 INSERT INTO public.events VALUES (1,1,'open','canaryeventa',10.25),(2,1,'close','canaryeventb',9.75),(3,2,'open',NULL,8.5),(101,3,'open','canaryeventd',7),(102,4,'close','canaryevente',6000);
+INSERT INTO public.accounts(id, owner, email, pin, ceiling, spent) VALUES (1,'Ann','ann@acme.test','canarypin1',4321.50,10),(2,'Bob','bob@acme.test','canarypin22',123.75,20),(3,'Cy',NULL,'canarypin3',NULL,0);
+INSERT INTO public.routes VALUES (1,'own','a'),(2,'canaryroute','b');

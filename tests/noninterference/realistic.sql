@@ -11,3 +11,5 @@ INSERT INTO public.persons(id, city, code, tags, device, vip, address, photo, vi
 (3,'Rome','OTHERBA3','{}','eeeeeeee-0000-4000-8000-00000000000f',false,'10.11.22.55','\xbeef0003',1951,90.5,'2023-05-06 07:08:09+00','05:06','2 mons','X','othernikcz','sad',NULL,'otherssecretc','othermemoc');
 INSERT INTO public.employees(id, city, code, visits, nick, secret, badge) VALUES (9,'Bern','OTHERBA9',5101,'othernikzz','otherssecretz','othersbadgea');
 INSERT INTO public.events VALUES (1,1,'open','otherseventa',11.5),(2,1,'close','otherseventb',8.25),(3,2,'open',NULL,9.5),(101,3,'open','otherseventd',6),(102,4,'close','othersevente',5996);
+INSERT INTO public.accounts(id, owner, email, pin, ceiling, spent) VALUES (1,'Ann','axe@acme.test','otherpin',1234.50,10),(2,'Bob','bud@acme.test',NULL,4876.25,20),(3,'Cy',NULL,'otherpin3',NULL,0);
+INSERT INTO public.routes VALUES (1,'own','a'),(2,'othersroute','b');

@@ -12,3 +12,5 @@ INSERT INTO public.persons(id, city, code, tags, device, vip, address, photo, vi
 (3,'Rome','OTHERB12','{}','eeeeeeee-0000-4000-8000-00000000000e',false,'10.11.22.55','\xbeef0003',8,88.5,'1997-05-06 07:08:09+00','05:06','2 mons','X','othernikc','sad',NULL,'othersecretb','othermemoc');
 INSERT INTO public.employees(id, city, code, visits, nick, secret, badge) VALUES (9,'Bern','OTHERB19',6160,'othernikz',NULL,'otherbadgea');
 INSERT INTO public.events VALUES (1,1,'open',NULL,11.5),(2,1,'close','othereventb',200.25),(3,2,'open','othereventb',0.5),(101,3,'open','othereventb',-7),(102,4,'close',NULL,61.5);
+INSERT INTO public.accounts(id, owner, email, pin, ceiling, spent) VALUES (1,'Ann','zoe@corp.test','otherpin',12.25,10),(2,'Bob','yan@corp.test',NULL,88887.50,20),(3,'Cy',NULL,'otherpin3',NULL,0);
+INSERT INTO public.routes VALUES (1,'own','a'),(2,'othersroute','b');

@@ -21,3 +21,23 @@ CREATE TABLE public.events_low PARTITION OF public.events FOR VALUES FROM (0) TO
 CREATE TABLE public.events_high PARTITION OF public.events FOR VALUES FROM (100) TO (1000);
 CREATE INDEX customers_ssn ON public.customers (ssn);
 CREATE INDEX persons_secret ON public.persons (secret);
+
+-- What the server checks writes against, and what it runs with them.
+CREATE TABLE public.accounts(
+    id int PRIMARY KEY, owner text, email text UNIQUE, pin text, ceiling numeric(12,2), spent numeric(12,2) DEFAULT 0,
+    pin_length int GENERATED ALWAYS AS (length(pin)) STORED,
+    CONSTRAINT spent_below_ceiling CHECK (spent <= ceiling)
+);
+CREATE TABLE public.visits(id int PRIMARY KEY, email text REFERENCES public.accounts(email), word text);
+CREATE TABLE public.routes(id int, code text, word text) PARTITION BY LIST (code);
+CREATE TABLE public.routes_own PARTITION OF public.routes FOR VALUES IN ('own', NULL);
+CREATE TABLE public.routes_rest PARTITION OF public.routes DEFAULT;
+CREATE FUNCTION public.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'ssn is %', (SELECT ssn FROM public.customers WHERE id = 1);
+    IF NEW.word = 'fail' THEN
+        RAISE EXCEPTION 'ssn is %', (SELECT ssn FROM public.customers WHERE id = 1) USING HINT = (SELECT iban FROM public.payroll LIMIT 1);
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER tells BEFORE INSERT OR UPDATE ON public.visits FOR EACH ROW EXECUTE FUNCTION public.tell();

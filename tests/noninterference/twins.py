@@ -4,7 +4,7 @@ The second is a copy of the first, filled anew: so relations have the same OIDs 
 The proxy logs in with a superuser, the worst role it could be given: nothing but the proxy refuses anything.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,11 +35,25 @@ PROTECTED: Mapping[str, str] = {
     "persons": "code, tags[1], device, host(address), photo::text, seen, nick, secret, memo, (place).street",
     "employees": "badge",
     "events": "secret",
+    "accounts": "email, pin, ceiling::text",
+    "routes": "code",
 }
 LONG = 6  # characters of a value that is looked for as it is
 
-SCOPES = {"agent": ["agent"], "other": ["agent"], "root": ["break-glass"]}
-EMPTY = "TRUNCATE public.customers, public.orders, public.payroll, public.persons, public.events"
+SCOPES = {"agent": ["agent"], "other": ["agent"], "writer": ["writer"], "root": ["break-glass"]}
+TABLES = "customers, orders, payroll, persons, employees, events, accounts, visits, routes"
+
+# What everybody may see of the tables, which must be alike in the twins whatever was written.
+CLEAR = """
+SELECT ARRAY(SELECT (id, name)::text FROM public.customers ORDER BY 1),
+       ARRAY(SELECT o::text FROM public.orders AS o ORDER BY 1),
+       ARRAY(SELECT (tableoid::regclass, id, city)::text FROM public.persons ORDER BY 1),
+       ARRAY(SELECT (tableoid::regclass, id, customer_id, kind)::text FROM public.events ORDER BY 1),
+       ARRAY(SELECT (id, owner, spent)::text FROM public.accounts ORDER BY 1),
+       ARRAY(SELECT (id, word)::text FROM public.visits ORDER BY 1),
+       ARRAY(SELECT (id, word)::text FROM public.routes ORDER BY 1),
+       ARRAY(SELECT oid::regclass::text FROM pg_class WHERE oid >= 16384 ORDER BY 1)
+"""
 
 # What a statement could have left behind: rows and where they lie, and objects that were not there.
 FINGERPRINT = """
@@ -48,6 +62,9 @@ SELECT (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.customers 
        (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.payroll AS t),
        (SELECT sum(hashtext(tableoid::text || ctid::text || t::text)::int8) FROM public.persons AS t),
        (SELECT sum(hashtext(tableoid::text || ctid::text || t::text)::int8) FROM public.events AS t),
+       (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.accounts AS t),
+       (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.visits AS t),
+       (SELECT sum(hashtext(tableoid::text || ctid::text || t::text)::int8) FROM public.routes AS t),
        (SELECT sum(oid::int8) FROM pg_class WHERE oid >= 16384), (SELECT sum(oid::int8) FROM pg_proc),
        (SELECT sum(oid::int8) FROM pg_namespace WHERE nspname NOT LIKE 'pg_t%'),
        (SELECT sum(oid::int8) FROM pg_extension), (SELECT count(*) FROM pg_largeobject_metadata),
@@ -79,9 +96,9 @@ class Twin:
         self.direct = psycopg.connect(self.server.dsn(self.name), autocommit=True)
 
     def fill(self) -> None:
-        self.direct.execute(EMPTY)
+        self.direct.execute(f"TRUNCATE {TABLES}".encode())
         self.direct.execute((self.values + COMMON).encode())
-        self.direct.execute("ANALYZE")
+        self.direct.execute(f"ANALYZE {TABLES}".encode())
         self.fingerprint = self.state()
 
     def make(self) -> None:
@@ -97,6 +114,9 @@ class Twin:
     def state(self) -> object:
         return self.direct.execute(FINGERPRINT).fetchone()
 
+    def clear(self) -> object:
+        return self.direct.execute(CLEAR).fetchone()
+
     def play(self, play: Play) -> list[Frame]:
         """What the client is sent. The twin's own name, which rule files are called by, is the same for both."""
         own, alike = self.name.encode(), base_of(self.name).encode()
@@ -105,11 +125,13 @@ class Twin:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the same play was sent by both. ``noise``: the same twin did not answer twice alike either."""
+    """What the same play was sent by both. ``noise``: the same twin did not answer twice alike either. ``marked``: what
+    is clear differs afterwards."""
 
     left: list[Frame]
     right: list[Frame]
     noise: bool = False
+    marked: bool = False
 
     @property
     def differs(self) -> bool:
@@ -125,19 +147,47 @@ class Twins:
     def both(self) -> tuple[Twin, Twin]:
         return self.left, self.right
 
-    def compare(self, play: Play) -> Outcome:
-        """A difference is looked at again: clocks and random numbers differ without a twin, too."""
+    @contextmanager
+    def as_user(self, user: str) -> Iterator[None]:
+        before = [twin.user for twin in self.both]
+        for twin in self.both:
+            twin.user = user
+        try:
+            yield
+        finally:
+            for twin, name in zip(self.both, before, strict=True):
+                twin.user = name
+
+    def set_up(self, statements: Sequence[str]) -> None:
+        for twin in self.both:
+            for statement in statements:
+                twin.direct.execute(statement.encode())
+
+    def compare(self, play: Play, setup: Sequence[str] = ()) -> Outcome:
+        """A difference is looked at again, with the first state of things: clocks and random numbers differ without a
+        twin, too. Raises psycopg.Error when the setup fails."""
+        self.set_up(setup)
         with ThreadPoolExecutor(2) as threads:
             left, right = threads.map(lambda twin: twin.play(play), self.both)
-        return Outcome(left, right, noise=left != right and self.left.play(play) != left)
+        marked = self.left.clear() != self.right.clear()
+        noise = False
+        if left != right:
+            if self.restore():
+                self.set_up(setup)
+            noise = self.left.play(play) != left
+        return Outcome(left, right, noise=noise, marked=marked)
 
     def restore(self) -> bool:
         """Undo what was changed. True if anything was."""
         if all(twin.state() == twin.fingerprint for twin in self.both):
             return False
+        before = [twin.fingerprint for twin in self.both]
         for twin in self.both:
-            twin.direct.close()
-            twin.make()
+            twin.fill()
+        if [twin.fingerprint for twin in self.both] != before:  # there is more than other rows
+            for twin in self.both:
+                twin.direct.close()
+                twin.make()
         return True
 
     def secrets(self) -> frozenset[str]:

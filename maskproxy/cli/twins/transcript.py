@@ -39,7 +39,8 @@ class Address:
 
 
 class RawSession:
-    """One session. ``frames`` is what was sent to us; ``open`` is False once the peer has closed or was given up."""
+    """One session. ``frames`` is what was sent to us; ``open`` is False once the peer has closed or was given up.
+    ``copied``: what a COPY FROM STDIN is answered with; it fails where there is nothing."""
 
     def __init__(self, address: Address, parameters: Mapping[str, str], seconds: float) -> None:
         self.frames: list[Frame] = []
@@ -47,6 +48,7 @@ class RawSession:
         self.key: tuple[int, bytes] = (0, b"")
         self.extended = False
         self.status = m.IDLE
+        self.copied = ""
         self._seconds = seconds
         self._frames = Frames(MAX_MESSAGE)
         self._ready = 0
@@ -165,7 +167,8 @@ class RawSession:
                 self._ready += 1
                 self.status = payload
             case BackendType.COPY_IN_RESPONSE:
-                self.send(m.CopyFail("no data"), *([m.Sync()] if self.extended else []))
+                data = (m.CopyData(self.copied.encode()), m.CopyDone()) if self.copied else (m.CopyFail("no data"),)
+                self.send(*data, *([m.Sync()] if self.extended else []))
         self.frames.append((kind, payload))
 
     def _end(self, how: Frame) -> None:
