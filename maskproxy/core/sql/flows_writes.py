@@ -96,7 +96,21 @@ class Writes:
                 self._add(WriteKind.UPDATE if isinstance(tree, Update) else WriteKind.DELETE, target, values)
             case unreachable:
                 assert_never(unreachable)
-        return self._outputs(tree.returning, inside)
+        outputs = self._outputs(tree.returning, inside)
+        if target.table.is_partly_visible and inside.scope is not None:
+            self._list_stars(tree, target, inside.scope)
+        return outputs
+
+    def _list_stars(self, tree: WriteTree, target: Target, scope: Scope) -> None:
+        """A star of the target alone stands for the columns in sight."""
+        columns = tuple(Column((str(target.relation.name), field.name)) for field in target.relation.fields)
+        for item in tree.returning:
+            star = item.expression
+            if not isinstance(star, Star) or star.position is None:
+                continue
+            of = (scope.relation(star.qualifier, star.position),) if star.qualifier else scope.items
+            if of == (target.relation,) and columns:
+                self._findings.edits.stars[star.position] = columns
 
     def _add(self, kind: WriteKind, target: Target, values: WrittenValues) -> None:
         write = Write(kind=kind, table=target.table.ref, values=tuple(dict.fromkeys(values)), position=target.position)
@@ -129,7 +143,8 @@ class Writes:
                 f'writing to "{item.name}" is not supported under a masking scope: not all of its rows are visible',
                 position=_shown(item.position),
             )
-        if table.is_partly_visible and self._findings.mentions.can_reach_hidden(item, table):
+        listed = frozenset(self._findings.edits.stars)
+        if table.is_partly_visible and self._findings.mentions.can_reach_hidden(item, table, listed):
             raise Refused(
                 f'this write to "{item.name}" is not supported under a masking scope',
                 hint="Name the columns in RETURNING, and give the table an alias that is no column's name.",

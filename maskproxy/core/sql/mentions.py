@@ -20,12 +20,13 @@ class Mentions:
     def __init__(self, tree: StatementTree) -> None:
         self._tree = tree
 
-    def can_reach_hidden(self, item: TableItem, table: Table) -> bool:
-        """False only if nothing in the statement can mean a hidden column or row of this table."""
+    def can_reach_hidden(self, item: TableItem, table: Table, listed: frozenset[int] = frozenset()) -> bool:
+        """False only if nothing in the statement can mean a hidden column or row of this table. ``listed``: where stars
+        stand that columns in sight take the place of."""
         if table.filter or self._counts_columns or (item.alias is not None and item.alias.columns):
             return True
         name = item.name if item.alias is None else item.alias.name
-        if name in self._rows or item.position in self._starred:
+        if name in self._rows(listed) or self._is_starred(item.position, listed):
             return True
         return any(column.hidden and column.name in self._columns for column in table.columns)
 
@@ -53,19 +54,31 @@ class Mentions:
         return frozenset().union(*references, *(node.using for node in self._nodes if isinstance(node, JoinItem)))
 
     @cached_property
-    def _rows(self) -> frozenset[str]:
-        """What may be a whole row: a bare name, and the relation before a star."""
-        stars = {node.qualifier[-1] for node in self._nodes if isinstance(node, Star) and node.qualifier}
-        bare = {node.parts[0] for node in self._nodes if isinstance(node, Column) and len(node.parts) == 1}
-        return frozenset(stars | bare)
+    def _bare(self) -> frozenset[str]:
+        return frozenset(node.parts[0] for node in self._nodes if isinstance(node, Column) and len(node.parts) == 1)
 
     @cached_property
-    def _starred(self) -> frozenset[int | None]:
-        """Where the tables stand that a bare star takes all columns of; None, since a table without position may be
-        one."""
-        starred = (node for node in self._nodes if isinstance(node, Select | WriteTree) and _has_star(node))
-        tables = (table for node in starred for item in _from_items(node) for table in _tables(item))
-        return frozenset({None, *(table.position for table in tables)})
+    def _stars(self) -> tuple[Star, ...]:
+        return tuple(node for node in self._nodes if isinstance(node, Star))
+
+    def _rows(self, listed: frozenset[int] = frozenset()) -> frozenset[str]:
+        """What may be a whole row: a bare name, and the relation before a star."""
+        stars = (star for star in self._stars if star.qualifier and star.position not in listed)
+        return self._bare.union(star.qualifier[-1] for star in stars)
+
+    @cached_property
+    def _starred(self) -> tuple[tuple[int | None, frozenset[int | None]], ...]:
+        """A bare star, and where the tables stand that it takes all columns of."""
+        return tuple(
+            (star.position, frozenset(table.position for item in _from_items(node) for table in _tables(item)))
+            for node in self._nodes
+            if isinstance(node, Select | WriteTree)
+            for star in _bare_stars(node)
+        )
+
+    def _is_starred(self, position: int | None, listed: frozenset[int]) -> bool:
+        """A table without position may be any."""
+        return position is None or any(position in tables for star, tables in self._starred if star not in listed)
 
     @cached_property
     def _counts_columns(self) -> bool:
@@ -74,13 +87,14 @@ class Mentions:
         joins = [node for node in self._nodes if isinstance(node, JoinItem)]
         aliases = [join.alias for join in joins if join.alias is not None]
         return any(join.natural for join in joins) or any(
-            alias.columns or alias.name in self._rows for alias in aliases
+            alias.columns or alias.name in self._rows() for alias in aliases
         )
 
 
-def _has_star(node: Select | WriteTree) -> bool:
-    items = node.items if isinstance(node, Select) else node.returning
-    return any(item.expression == Star() for item in items)
+def _bare_stars(node: Select | WriteTree) -> Iterator[Star]:
+    for item in node.items if isinstance(node, Select) else node.returning:
+        if isinstance(item.expression, Star) and not item.expression.qualifier:
+            yield item.expression
 
 
 def _from_items(node: Select | WriteTree) -> tuple[FromItem, ...]:

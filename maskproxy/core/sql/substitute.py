@@ -7,8 +7,9 @@ whatever the statement computes, it computes of masked values. Only the table's 
 grammar says it stands; the alias stays the client's.
 
 A derived table has no schema and no primary key. So ``schema.table.column`` loses its schema, and where a statement
-groups by the table's key, the columns that depend on it are written before the key (``grouping``). The edited text is
-parsed again and must differ by exactly these edits."""
+groups by the table's key, the columns that depend on it are written before the key (``grouping``). A table that is
+written to cannot be replaced; a star of it in RETURNING is, by the columns in sight. The edited text is parsed again
+and must differ by exactly these edits."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
@@ -33,13 +34,14 @@ from maskproxy.core.sql.tree import (
     Constant,
     DerivedItem,
     Expression,
+    Item,
     Parameter,
     Query,
     Select,
     Star,
     TableItem,
 )
-from maskproxy.core.sql.tree_writes import StatementTree
+from maskproxy.core.sql.tree_writes import StatementTree, WriteTree
 
 Evaluated = Mapping[ColumnRef, str]
 """The SQL expression that stands for each column under masked evaluation; a column without one stays as it is."""
@@ -52,7 +54,7 @@ class Edits:
     ``tables``: the reference there, and the derived table that takes its place. ``unqualified``: a column or star that
     loses its schema. ``groups``: a key of GROUP BY, and the columns that are put before it. ``withheld``: a call, and
     the NULL that takes the place of its first argument. ``parameters``: one, and the expression of it that takes its
-    place.
+    place. ``stars``: one in RETURNING, and the columns that it stands for.
     """
 
     tables: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
@@ -60,13 +62,14 @@ class Edits:
     groups: dict[int, tuple[Column, ...]] = field(default_factory=dict)
     withheld: dict[int, tuple[Call, str]] = field(default_factory=dict)
     parameters: dict[int, str] = field(default_factory=dict)
+    stars: dict[int, tuple[Column, ...]] = field(default_factory=dict)
 
     @property
     def of_tables_only(self) -> bool:
         return len(self) == len(self.tables)
 
     def __len__(self) -> int:
-        return sum(map(len, (self.tables, self.unqualified, self.groups, self.withheld, self.parameters)))
+        return sum(map(len, (self.tables, self.unqualified, self.groups, self.withheld, self.parameters, self.stars)))
 
 
 _NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
@@ -92,11 +95,24 @@ def make_splices(edits: Edits, tokens: tuple[Token, ...]) -> tuple[Splice, ...]:
         *(_unqualify_splice(position, tokens) for position in sorted(edits.unqualified)),
         *(_withhold_splice(call, null, tokens) for _, (call, null) in sorted(edits.withheld.items())),
         *(_parameter_splice(*item, tokens) for item in sorted(edits.parameters.items())),
+        *(_star_splice(*item, tokens) for item in sorted(edits.stars.items())),
     )
 
 
 def _group_splice(position: int, columns: tuple[Column, ...]) -> Splice:
-    return Splice(position, position, "".join(f"{'.'.join(map(quoted, column.parts))}, " for column in columns))
+    return Splice(position, position, "".join(f"{_written(column)}, " for column in columns))
+
+
+def _star_splice(position: int, columns: tuple[Column, ...], tokens: tuple[Token, ...]) -> Splice:
+    """``*``, ``table.*`` or ``schema.table.*``."""
+    star = next(each for each in tokens if each.start >= position and each.kind is TokenKind.OPERATOR)
+    if star.value != "*":
+        raise Refused("this * cannot be edited safely", position=position + 1)
+    return Splice(position, star.end, ", ".join(map(_written, columns)))
+
+
+def _written(column: Column) -> str:
+    return ".".join(map(quoted, column.parts))
 
 
 def _unqualify_splice(position: int, tokens: tuple[Token, ...]) -> Splice:
@@ -212,6 +228,8 @@ def _replace(node: Any, edits: Edits) -> Any:
         return _expression(edits.parameters[node.position])
     if isinstance(node, Select) and edits.groups:
         node = replace(node, group_by=tuple(_with_dependents(node, edits)))
+    if isinstance(node, WriteTree) and edits.stars:
+        node = replace(node, returning=tuple(_listed(node.returning, edits)))
     changed = {
         name: new for name in type(node).__slots__ if (new := _replace(old := getattr(node, name), edits)) is not old
     }
@@ -223,6 +241,15 @@ def _with_dependents(query: Select, edits: Edits) -> Iterator[Expression]:
         if isinstance(key, Column | Constant) and key.position is not None:
             yield from edits.groups.get(key.position, ())
         yield key
+
+
+def _listed(items: Iterable[Item], edits: Edits) -> Iterator[Item]:
+    for item in items:
+        star = item.expression
+        if isinstance(star, Star) and star.position in edits.stars:
+            yield from map(Item, edits.stars[star.position])
+        else:
+            yield item
 
 
 def _derived_item(item: TableItem, replacement: str) -> DerivedItem:
