@@ -111,6 +111,7 @@ def interpret(
         if not evaluated:
             _check_agreement(statement, tree)
         found = _analysis(statement.tree_piece, statement.source, tree, outputs, findings)
+        combined = statement.carrier is not None and combines(tree)
     if statement.carrier is None:
         return found
     if found.session is not None:
@@ -127,7 +128,7 @@ def interpret(
         start=piece.start,
         end=piece.end,
         carrier=statement.carrier,
-        combines=combines(tree),
+        combines=combined,
     )
 
 

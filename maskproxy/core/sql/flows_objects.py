@@ -260,7 +260,7 @@ def check_compared(operator: Operator, flows: Sequence[Flow], looked_up: Sequenc
     for index, wanted in enumerate(looked_up):
         if wanted is not None and (len(flows) != 2 or flows[1 - index].object != wanted):
             raise refused_lookup(operator.args[index])
-    if any(flow.reg for flow in flows) and any(flow.object is None for flow in flows):
+    if any(flow.reg for flow in flows) and (operator.chain or any(flow.object is None for flow in flows)):
         raise refused_reg(operator.position)
 
 

@@ -5,7 +5,9 @@ name and ``Fields.finish`` refuses a node with a field left over; a node type wi
 """
 
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from types import TracebackType
 from typing import Any, Final, cast
 
@@ -13,6 +15,11 @@ import postgast
 from google.protobuf.message import DecodeError
 
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError, Unparsable
+
+# Without this messages are nested 100 deep at most, which a chain of 33 operators is. MAX_TOKENS bounds them as well:
+# no text of that many tokens overflows the 8 MiB of a thread's stack.
+with suppress(ImportError, AttributeError):  # another implementation of protobuf keeps its bound
+    import_module("google._upb._message").SetAllowOversizeProtos(True)
 
 Message = Any
 """A protobuf message of pg_query_pb2; its classes are made at run time and have no static types."""

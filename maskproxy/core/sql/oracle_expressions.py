@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import postgast.pg_query_pb2 as pg
 
-from maskproxy.core.sql import oracle_json
+from maskproxy.core.sql import oracle_chains, oracle_json
 from maskproxy.core.sql.oracle import Fields, Message, Source, node, strings, unknown
 from maskproxy.core.sql.tree import (
     Call,
@@ -165,6 +165,9 @@ _IMPLIED: Final[Mapping[int, tuple[str, ...]]] = {
 
 
 def _a_expr(reader: Reader, message: Message) -> Expression:
+    chain = oracle_chains.chain(message)
+    if chain is not None:
+        return oracle_chains.read(reader, chain)
     with reader.fields(message) as fields:
         kind = fields.take("kind")
         fields.take("rexpr_list_start")
@@ -174,7 +177,7 @@ def _a_expr(reader: Reader, message: Message) -> Expression:
         args = tuple(arg for side in sides if side is not None for arg in _items(reader, side))
         quantified = kind in (pg.AEXPR_OP_ANY, pg.AEXPR_OP_ALL)
         names = _IMPLIED.get(kind, (name,))
-        return Operator(schema, names, args, kind == pg.AEXPR_NULLIF, quantified, fields.position)
+        return Operator(schema, names, args, kind == pg.AEXPR_NULLIF, quantified, position=fields.position)
 
 
 def _items(reader: Reader, message: Message) -> Iterable[Expression]:

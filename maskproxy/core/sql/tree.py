@@ -117,13 +117,15 @@ class Operation:
 @dataclass(frozen=True, slots=True)
 class Operator:
     """``names`` are what pg_operator calls it; several where the syntax looks them up by name (BETWEEN ...).
-    ``quantified``: its last argument is an array, of whose elements ANY or ALL are compared."""
+    ``quantified``: its last argument is an array, of whose elements ANY or ALL are compared. ``chain``: it is several
+    operators in a row, ``a + b - c``, with the operands of all of them."""
 
     schema: str | None
     names: tuple[str, ...]
     args: "tuple[Expression, ...]"
     nullif: bool = False
     quantified: bool = False
+    chain: bool = False
     position: int | None = _position()
 
 
