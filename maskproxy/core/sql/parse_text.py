@@ -45,14 +45,20 @@ def parse_tree(text: str, tokens: Sequence[Token]) -> exp.Expr:
 
 
 def _readable(text: str, tokens: Sequence[Token]) -> str:
-    """With a space behind each parameter: in ``$1,$2`` sqlglot sees the dollar quote ``$1,$``. Without arrays of types
-    that it knows no arrays of (``$1::oid[]``), since it says nothing of types anyway."""
+    """With a space behind each parameter: in ``$1,$2`` sqlglot sees the dollar quote ``$1,$``. Its facts say nothing of
+    types and operators; so without arrays of types that it knows no arrays of (``$1::oid[]``), and with another
+    operator in the place of those that it has no token for."""
     start = tokens[0].start
     edits = [(token.end, token.end, " ") for token in tokens if token.kind is TokenKind.PARAMETER]
     edits += [
         (token.start, token.end, "text")
         for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
         if token.value in _NO_ARRAYS and before.value == "::" and after.is_punctuation("[")
+    ]
+    edits += [
+        (token.start, token.end, "||")
+        for token in tokens
+        if token.kind is TokenKind.OPERATOR and token.value in _NO_TOKENS
     ]
     parts, end = [], 0
     for first, last, replacement in sorted(edits):
@@ -62,6 +68,11 @@ def _readable(text: str, tokens: Sequence[Token]) -> str:
 
 
 _NO_ARRAYS: Final = frozenset({"oid", "regclass", "regtype", "regproc", "regnamespace", "name"})
+_NO_TOKENS: Final = frozenset(
+    {"<<=", ">>=", "~=", "##", "&<|", "|&>", "<<|", "|>>", "<^", ">^", "?#", "?-|", "?||", "@@@"}
+    | {"~<~", "~<=~", "~>~", "~>=~"}
+)
+"""Of networks, shapes and text patterns. All stand between two operands."""
 _TYPE_WORDS: Final = frozenset(
     word.lower() for word, kind in Postgres.Tokenizer.KEYWORDS.items() if kind in Postgres.Parser.TYPE_TOKENS
 )
