@@ -12,9 +12,8 @@ import fcntl
 import secrets
 import shutil
 import signal
-import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -28,9 +27,10 @@ from rich.console import Console
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.secret import Secret
 from maskproxy.cli.common import console, fail, stop
-from maskproxy.cli.embedded import HOST, EmbeddedPostgres, end_with_parent, free_port, write_private
+from maskproxy.cli.embedded import HOST, EmbeddedPostgres, free_port, write_private
 from maskproxy.cli.rulesets import read_ruleset
 from maskproxy.cli.sample import make_sample
+from maskproxy.cli.serving import serving
 from maskproxy.cli.tour import SCOPE, Tour
 from maskproxy.core.policy.drift import render_lock
 from maskproxy.core.settings import Settings
@@ -42,7 +42,6 @@ DATABASE = "shop"
 ROLE = "maskproxy_shop"
 GRANT_DAYS = 7
 READY_SECONDS = 30.0
-STOP_SECONDS = 10.0
 LABEL = "demo"
 WIDTH = 160  # of what is printed into a file or a log
 
@@ -100,7 +99,7 @@ async def _run(server: EmbeddedPostgres, directory: Path, wanted_port: int, *, o
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    async with _serve(settings) as proxy:
+    async with serving(settings) as proxy:
         masked = await _login(dsn, proxy, directory)
         raw = await asyncpg.connect(server.dsn(DATABASE))
         console.print(f"[bold]DSN of {PRINCIPAL}:[/bold] {dsn}", soft_wrap=True)
@@ -202,34 +201,6 @@ async def _admit(settings: Settings) -> Secret[str]:
                 PRINCIPAL, DATABASE, [SCOPE], until=until, purpose="a tour of the demo", approved_by="demo"
             )
         return (await store.issue_token(PRINCIPAL, until, LABEL)).secret
-
-
-@contextlib.asynccontextmanager
-async def _serve(settings: Settings) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``maskproxy serve`` as anybody would start it, with its log in the directory."""
-    with (settings.file.parent / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "maskproxy", "serve", "-c", str(settings.file)),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C is for us, who stop first the proxy and then the database
-            preexec_fn=end_with_parent(signal.SIGTERM),
-        )
-    try:
-        yield process
-    finally:
-        await _stop(process)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    for end in (process.terminate, process.kill):
-        if process.returncode is None:
-            end()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-                return
 
 
 async def _login(dsn: str, proxy: asyncio.subprocess.Process, directory: Path) -> asyncpg.Connection:
