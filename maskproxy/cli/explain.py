@@ -31,7 +31,7 @@ def explain(
     Exit 0 when there is a decision, also when it is a refusal.
     """
     settings = load(config)
-    name = _database(settings, database)
+    name = choose_database(settings, database)
     try:
         combined = _scope(settings, name, tuple(scope))
     except MaskproxyError as error:
@@ -51,7 +51,7 @@ def explain(
         _show_permit(decision)
 
 
-def _database(settings: Settings, wanted: str | None) -> str:
+def choose_database(settings: Settings, wanted: str | None) -> str:
     known = list(settings.databases)
     if wanted is None and len(known) == 1:
         return known[0]

@@ -36,6 +36,10 @@ COMMANDS = {
         " of a column, and the SQL that would be sent; or what is refused, where, by which rule, and what would be"
         " allowed.",
     ),
+    "test": (
+        "testing",
+        "Try the rules on two generated databases with the tables of yours, which differ in protected values only.",
+    ),
     "dsn": ("dsn", "Print a DSN for an agent, with a token issued for it (good for 30 days, see --expires)."),
     "principal": ("principal", "Agents, services and people that may connect."),
     "token": ("token", "Tokens with which principals log in."),

@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 from maskproxy.cli.check import check
 from maskproxy.cli.explain import explain
 from maskproxy.cli.init import init
+from maskproxy.cli.testing import test
 from maskproxy.store.configuration import create_key
 from tests.support.rules import ROOT
 from tests.support.servers import APP, APP_PASSWORD, Server
 
 app = typer.Typer()
-for command in (check, explain, init):
+for command in (check, explain, init, test):
     app.command()(command)
 
 PASSWORD = "SHOP_TEST_PASSWORD"
