@@ -35,6 +35,7 @@ class Note:
 async def rebuild(connection: asyncpg.Connection, schema: Schema) -> list[Note]:
     """What is not as it was."""
     await connection.execute("SET search_path = pg_catalog")
+    await connection.execute("SET check_function_bodies = off")  # they may be about tables that come later
     notes = [*await _attempt(connection, schema.places)]
     waiting = await _settle(connection, schema.objects)
     while waiting:

@@ -70,7 +70,8 @@ async def run(settings: Settings, wish: Wish, told: Told) -> Findings:
     documents = load_rules(settings, wish.database)
     told("reading definitions, no rows")
     async with connected(settings.databases[wish.database]) as connection:
-        schema = await read_schema(connection)
+        trusted = [name for document in documents for name in document.model.trust.functions]
+        schema = await read_schema(connection, trusted)
     with _directory() as directory, EmbeddedPostgres(directory / "postgres", settings=SERVER) as server:
         return await _Run(settings, wish, told, documents, directory, server).run(schema)
 

@@ -1,10 +1,11 @@
 """The definitions of a database, read over a control connection: what is needed to make it again without a row.
 
-Types, tables with their keys and indexes, and views. Not read are functions, triggers, defaults, checks, row security
-and what extensions own; checks would only be in the way of generated rows.
+Types, tables with their keys and indexes, views, and the functions that the rules trust. Not read are other functions,
+which would run in a server of ours, triggers, defaults, checks, row security and what extensions own; checks would only
+be in the way of generated rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,6 +40,14 @@ SELECT format('%I.%I', n.nspname, t.typname) AS name, CASE t.typtype
 FROM pg_type AS t JOIN pg_namespace AS n ON n.oid = t.typnamespace LEFT JOIN pg_class AS c ON c.oid = t.typrelid
 WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND {_OWN.format(catalog="pg_type", oid="t.oid")}
 ORDER BY t.oid
+"""  # noqa: S608 - constants of this module
+
+_FUNCTIONS: Final = f"""
+SELECT p.oid::regprocedure::text AS name, pg_get_functiondef(p.oid) AS sql
+FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE p.prokind = 'f' AND n.nspname || '.' || p.proname = ANY ($1::text[])
+  AND {_OWN.format(catalog="pg_proc", oid="p.oid")}
+ORDER BY p.oid
 """  # noqa: S608 - constants of this module
 
 _RELATIONS: Final = f"""
@@ -111,8 +120,10 @@ class Schema:
     keys: tuple[Definition, ...]
 
 
-async def read_schema(connection: asyncpg.Connection) -> Schema:
-    """Raises what asyncpg raises. Names are qualified: nothing but pg_catalog is on the path."""
+async def read_schema(connection: asyncpg.Connection, trusted: Collection[str] = ()) -> Schema:
+    """``trusted``: functions that are read, by schema.name. Names are qualified: nothing but pg_catalog is on the path.
+
+    Raises what asyncpg raises."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         await connection.execute("SET LOCAL search_path = pg_catalog")
         places = [row[0] for statement in (_SCHEMAS, _EXTENSIONS) for row in await connection.fetch(statement)]
@@ -120,11 +131,16 @@ async def read_schema(connection: asyncpg.Connection) -> Schema:
         for row in await connection.fetch(_COLUMNS):
             columns.setdefault(row["attrelid"], []).append(_column(row))
         types = [_type(row) for row in await connection.fetch(_TYPES)]
+        functions = await connection.fetch(_FUNCTIONS, list(trusted))
         relations = await connection.fetch(_RELATIONS)
         keys = [*await connection.fetch(_KEYS), *await connection.fetch(_INDEXES)]
     return Schema(
         places=tuple(Definition(sql.partition(" IF NOT EXISTS ")[2], sql) for sql in places),
-        objects=(*types, *(_relation(row, columns.get(row["oid"], [])) for row in relations)),
+        objects=(
+            *types,
+            *(Definition(row["name"], row["sql"]) for row in functions),
+            *(_relation(row, columns.get(row["oid"], [])) for row in relations),
+        ),
         keys=tuple(Definition(row["name"], row["sql"]) for row in keys),
     )
 

@@ -30,13 +30,15 @@ _KINDS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A column that statements are about. ``guesses``: values of either twin; ``by``: what sorts its table."""
+    """A column that statements are about. ``guesses``: values of either twin; ``by``: what sorts its table.
+    ``functions`` that rules trust and that take one argument."""
 
     column: ColumnRef
     type: str
     by: str
     guesses: tuple[str, ...]
     token: bool
+    functions: tuple[str, ...] = ()
 
     @property
     def table(self) -> TableRef:
@@ -98,9 +100,9 @@ def _place(name: str, target: Target, chance: Random) -> str:
 
 
 def _expressions(target: Target) -> list[str]:
-    found = list(_EXPRESSIONS["any"])
+    found = _EXPRESSIONS["any"] + [f"{function}({{k}})" for function in target.functions]
     if not target.token:
-        found += _EXPRESSIONS["more"]
+        found += _EXPRESSIONS["more"] + [f"{function}({{c}})" for function in target.functions]
         for kind, beginnings in _KINDS.items():
             found += _EXPRESSIONS[kind] if target.type.startswith(beginnings) else []
     return found

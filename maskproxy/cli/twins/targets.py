@@ -104,8 +104,14 @@ class _Subjects:
             by=self._by(table),
             guesses=tuple(dict.fromkeys(some)),
             token=pairs.TOKEN in names,
+            functions=self._functions(),
         )
         return Subject(target, seen, alone=self.differing.isdisjoint(sources))
+
+    def _functions(self) -> tuple[str, ...]:
+        known = self.ruleset.catalog.trusted.items()
+        fit = (ref for ref, each in known if each.least <= 1 and each.most != 0)
+        return tuple(f"{quoted(ref.schema)}.{quoted(ref.name)}" for ref in fit)
 
     def _type(self, ref: ColumnRef, column: Column) -> str:
         table = self.layout.tables.get(ref.table_ref)

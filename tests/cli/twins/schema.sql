@@ -20,6 +20,7 @@ CREATE TABLE "App".events_25_ab PARTITION OF "App".events_25 FOR VALUES IN ('a',
 CREATE TABLE "App".events_25_rest PARTITION OF "App".events_25 DEFAULT;
 CREATE TABLE "App".parent (id int, nick text);
 CREATE TABLE "App".child (extra text) INHERITS ("App".parent);
+CREATE FUNCTION "App".mail_of(bigint) RETURNS text LANGUAGE sql AS 'SELECT mail FROM "App"."People" WHERE id = $1';
 CREATE VIEW "App".mails WITH (security_barrier) AS SELECT id, upper(mail::text) AS mail FROM "App"."People";
 CREATE VIEW "App".on_mails AS SELECT mail FROM "App".mails WHERE id > 3;
 CREATE MATERIALIZED VIEW "App".codes AS SELECT id, code FROM "App"."People";
