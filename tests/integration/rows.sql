@@ -22,5 +22,5 @@ INSERT INTO public.events SELECT 808170 + n, 'closed', 'CANARY' FROM generate_se
 CREATE VIEW public.recent AS SELECT o.id, o.customer, o.total FROM public.orders AS o WHERE o.total > 20;
 CREATE TABLE public.lines (order_id int4, text text);
 INSERT INTO public.lines SELECT n, 'l' || n FROM generate_series(1, 60) AS n;
-GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC;
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO PUBLIC;
 ANALYZE;

@@ -41,7 +41,7 @@ def answer(connection: psycopg.Connection, sql: str) -> object:
         cursor = connection.execute(sql)
     except psycopg.Error as error:
         return error.sqlstate
-    return sorted(map(repr, cursor.fetchall())), cursor.statusmessage
+    return sorted(map(repr, cursor.fetchall() if cursor.description else ())), cursor.statusmessage
 
 
 @pytest.fixture(scope="module", params=["postgres18", "postgres15"])
@@ -164,3 +164,56 @@ def test_a_plan_tells_no_number_of_rows(both: Both) -> None:
     lines = [line for (line,) in both.filtered.execute("EXPLAIN SELECT id FROM orders WHERE total > 900000").fetchall()]
     assert lines
     assert not [line for line in lines if "rows=" in line]
+
+
+WRITES = [
+    "UPDATE orders SET status = 'x'",
+    "UPDATE orders SET status = 'x' RETURNING id, secret, total",
+    "UPDATE orders SET status = 'x' WHERE id = 1 RETURNING id",
+    "UPDATE orders SET status = 'x' WHERE id = 1001 RETURNING id",
+    "UPDATE ONLY public.orders o SET status = 'x' WHERE o.id = 1002",
+    "UPDATE orders SET total = total + 1 WHERE 1 / (total - 808171) > -1",
+    "UPDATE orders SET total = 1 / (total - 808171)",
+    "UPDATE orders SET total = 1 / (total - 10)",
+    "UPDATE orders o SET customer = l.text FROM lines l WHERE l.order_id = o.id OR 1 / (o.id - 1001) > 1",
+    "DELETE FROM orders WHERE customer LIKE 'CANARY%'",
+    "DELETE FROM orders WHERE id = 1001 AND 1 / (id - 1001) = 1",
+    "DELETE FROM orders RETURNING id",
+    "DELETE FROM orders o USING lines l WHERE o.id = l.order_id AND l.text < 'l3'",
+    "WITH d AS (DELETE FROM orders WHERE id > 50 RETURNING id) SELECT count(*) FROM d",
+    "UPDATE events SET id = id + 1",
+    "DELETE FROM events WHERE 1 / (id - 808171) > -1",
+]
+
+
+@pytest.mark.parametrize("sql", WRITES)
+def test_no_write_reaches_filtered_rows(both: Both, sql: str) -> None:
+    answers = []
+    for connection in (both.filtered, both.twin):
+        with connection.transaction(force_rollback=True):
+            answers.append(
+                answer(connection, sql.replace("secret", "'[redacted]'" if connection is both.twin else "secret"))
+            )
+    assert answers[0] == answers[1]
+    assert answers[0] != "42501"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE orders SET id = 1001 WHERE id = 1",
+        "INSERT INTO orders VALUES (1001, 'c', 1, 'open', NULL, now())",
+        "INSERT INTO orders VALUES (1001, 'c', 1, 'open', NULL, now()) ON CONFLICT DO NOTHING",
+        "SELECT id FROM orders FOR UPDATE",
+    ],
+)
+def test_writes_that_would_meet_filtered_rows_are_refused(both: Both, sql: str) -> None:
+    assert answer(both.filtered, sql) == "42501"
+
+
+def test_an_index_finds_the_row_to_write(both: Both) -> None:
+    """What is sent for one, straight to the server."""
+    with both.twin.transaction(force_rollback=True):
+        both.twin.execute("SET LOCAL enable_seqscan = off")
+        sql = "EXPLAIN DELETE FROM orders WHERE id = 7 AND CASE WHEN status <> 'draft' THEN (id = 7) ELSE false END"
+        assert "Index" in str(both.twin.execute(sql).fetchall())

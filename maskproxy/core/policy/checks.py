@@ -57,22 +57,32 @@ def _family(table: Table, scope: Scope) -> Iterator[Table]:
 
 
 def _guarded(constraint: Constraint, member: Table, target: Table, scope: Scope) -> frozenset[ColumnRef]:
-    """The columns of a check that may not be seen, as columns of the target where it has them."""
+    """The columns of a check that may not be seen, as columns of the target where it has them. Of a unique constraint
+    no column may be where rows are filtered."""
     own = (
         ColumnRef(table.ref.schema, table.ref.name, name)
         for name in constraint.columns
         for table in [target if target.column(name) is not None else member]
     )
     others = constraint.others if constraint.kind is not ConstraintKind.ROW else frozenset()
-    return frozenset(column for column in (*own, *others) if _may_not_be_compared(column, scope))
+    filtered = constraint.kind is ConstraintKind.UNIQUE and bool(member.filter)
+    return frozenset(
+        (
+            *(column for column in own if filtered or _may_not_be_compared(column, scope)),
+            *(column for column in others if _is_filtered(column, scope) or _may_not_be_compared(column, scope)),
+        )
+    )
+
+
+def _is_filtered(column: ColumnRef, scope: Scope) -> bool:
+    table = scope.catalog.tables.get(column.table_ref)
+    return table is not None and bool(table.filter)
 
 
 def _may_not_be_compared(column: ColumnRef, scope: Scope) -> bool:
     if column in scope.masks:
         return scope.use_of(column) not in (ColumnUse.EQUALITY, ColumnUse.ANY)
-    table = scope.catalog.tables.get(column.table_ref)
-    filtered = table is not None and bool(table.filter)
-    return filtered or column in scope.denied or column in scope.labelled_elsewhere
+    return column in scope.denied or column in scope.labelled_elsewhere
 
 
 def _decides(constraint: Constraint, write: Write, target: Table, guarded: frozenset[ColumnRef]) -> bool:

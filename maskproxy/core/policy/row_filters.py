@@ -20,6 +20,7 @@ from maskproxy.core.sql.lex import Token, lex
 from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.substitute import quoted
+from maskproxy.core.sql.target_filter import requalified
 from maskproxy.core.sql.tree import Constant, Expression, Item, Select, TableItem, Tail
 from maskproxy.core.sql.views import ViewFlows
 
@@ -126,7 +127,7 @@ def inherited(
     for table, filters in written.items():
         for each in filters:
             for heir in descendants(table, catalog):
-                sql = each.sql if heir == table else _of_heir(each.sql, table, heir)
+                sql = each.sql if heir == table else requalified(each.sql, quoted(table.name), quoted(heir.name))
                 found.setdefault(heir, {})[sql] = RowFilter(sql, each.rule, each.location)
     for parent in read:
         for child in sorted(descendants(parent, catalog) - {parent}):
@@ -134,20 +135,6 @@ def inherited(
                 text = f"`{child}` is read through `{parent}` too, where this condition cannot be told: write it for"
                 problems.error(each.location, f"{text} `{parent}`, or do not select that")
     return {table: tuple(found[table][sql] for sql in sorted(found[table])) for table in found}
-
-
-def _of_heir(sql: str, table: TableRef, heir: TableRef) -> str:
-    """The same condition over a child, whose columns have the same names. Columns are the only quoted names before a
-    dot in a condition."""
-    return " ".join(_renamed(sql, quoted(table.name), quoted(heir.name)))
-
-
-def _renamed(sql: str, old: str, new: str) -> Iterator[str]:
-    tokens = lex(sql)
-    for token, following in zip(tokens, (*tokens[1:], None), strict=True):
-        written = sql[token.start : token.end]
-        is_table = following is not None and following.is_punctuation(".") and written == old
-        yield new if is_table else written
 
 
 def together(written: Iterable[Filters]) -> dict[TableRef, tuple[RowFilter, ...]]:

@@ -29,8 +29,9 @@ from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.oracle_writes import read_statement
 from maskproxy.core.sql.parse_writes import parse_statement
-from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, StatementKind, Verb
+from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, Splice, StatementKind, Verb
 from maskproxy.core.sql.substitute import Evaluated
+from maskproxy.core.sql.target_filter import filter_splices
 from maskproxy.core.sql.tokens import Piece, split
 from maskproxy.core.sql.tree import combines
 from maskproxy.core.sql.tree_writes import Delete, Insert, StatementTree, Update
@@ -212,7 +213,7 @@ def _analysis(
     piece: Piece, source: Source, tree: StatementTree, outputs: tuple[Found, ...], findings: Findings
 ) -> Analysis:
     _check_splices(len(findings.edits))
-    splices = substitute.make_splices(findings.edits, piece.tokens)
+    splices = (*_filter_splices(piece, source, findings), *substitute.make_splices(findings.edits, piece.tokens))
     if splices and source.statements == 1 and findings.edits.of_tables_only:
         edited = substitute.apply_splices(source.text, splices)
         substitute.check_derived(source.text, edited, findings.edits)
@@ -237,6 +238,11 @@ def _analysis(
         splices=splices,
         literals=frozenset(source.literals),
     )
+
+
+def _filter_splices(piece: Piece, source: Source, findings: Findings) -> Iterator[Splice]:
+    for position, found in sorted(findings.edits.filters.items()):
+        yield from filter_splices(position, found, piece.tokens, source.text, source.literals)
 
 
 def _check_splices(number: int) -> None:

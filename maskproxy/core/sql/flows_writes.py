@@ -16,6 +16,8 @@ from maskproxy.core.sql.flows_expressions import Expressions
 from maskproxy.core.sql.flows_from import WRITABLE, Relations, base_relation, unknown_table
 from maskproxy.core.sql.resolve import Flow, Relation, Scope, check_names
 from maskproxy.core.sql.statement import Origin, UseKind, Write, WriteKind, Written
+from maskproxy.core.sql.substitute import quoted
+from maskproxy.core.sql.target_filter import COMPARED, TargetFilter, requalified
 from maskproxy.core.sql.tree import (
     Alias,
     Cast,
@@ -80,6 +82,7 @@ class Writes:
         """What RETURNING puts out."""
         place = replace(place, ctes=self._ctes(tree.tail, place))
         target = self._target(tree.target)
+        self._filter(tree, target)
         outputs = self._write(tree, target, place)
         self._check_hidden(tree.target, target.table)
         return outputs
@@ -138,11 +141,7 @@ class Writes:
     def _check_hidden(self, item: TableItem, table: Table) -> None:
         """Raises Refused where a hidden column or row of the target could be reached, since it cannot be substituted.
         Last, so that naming a hidden column is naming one that does not exist."""
-        if table.filter:
-            raise Refused(
-                f'writing to "{item.name}" is not supported under a masking scope: not all of its rows are visible',
-                position=_shown(item.position),
-            )
+        table = replace(table, filter="")  # no statement reaches rows behind a filter of its target
         listed = frozenset(self._findings.edits.stars)
         if table.is_partly_visible and self._findings.mentions.can_reach_hidden(item, table, listed):
             raise Refused(
@@ -150,6 +149,25 @@ class Writes:
                 hint="Name the columns in RETURNING, and give the table an alias that is no column's name.",
                 position=_shown(item.position),
             )
+
+    def _filter(self, tree: WriteTree, target: Target) -> None:
+        """Rows that the scope may not see stay as they are. What a conflict finds may be one of them."""
+        table, item = target.table, tree.target
+        if not table.filter or (isinstance(tree, Insert) and tree.conflict is None):
+            return
+        if isinstance(tree, Insert) or item.position is None:
+            raise Refused(
+                f'ON CONFLICT is not supported here: not all rows of "{item.name}" are visible',
+                position=_shown(item.position),
+            )
+        alias = item.name if item.alias is None else item.alias.name
+        columns = (column.name for column in table.visible_columns if column.type_oid in COMPARED)
+        self._findings.edits.filters[item.position] = TargetFilter(
+            condition=requalified(table.filter, quoted(item.name), quoted(alias)),
+            alias=alias,
+            columns=frozenset(columns),
+            alone=not tree.from_items,
+        )
 
     def _beside(self, tree: Update | Delete, target: Target, place: Place) -> Place:
         """The target stands first, then FROM or USING, which cannot see it."""

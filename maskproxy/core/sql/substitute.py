@@ -27,6 +27,7 @@ from maskproxy.core.sql.oracle import Source, parse_statements
 from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.oracle_writes import read_statement
 from maskproxy.core.sql.statement import Splice
+from maskproxy.core.sql.target_filter import CLOSING, TargetFilter
 from maskproxy.core.sql.tree import (
     Alias,
     Call,
@@ -35,13 +36,14 @@ from maskproxy.core.sql.tree import (
     DerivedItem,
     Expression,
     Item,
+    Operation,
     Parameter,
     Query,
     Select,
     Star,
     TableItem,
 )
-from maskproxy.core.sql.tree_writes import StatementTree, WriteTree
+from maskproxy.core.sql.tree_writes import Delete, StatementTree, Update, WriteTree
 
 Evaluated = Mapping[ColumnRef, str]
 """The SQL expression that stands for each column under masked evaluation; a column without one stays as it is."""
@@ -54,7 +56,8 @@ class Edits:
     ``tables``: the reference there, and the derived table that takes its place. ``unqualified``: a column or star that
     loses its schema. ``groups``: a key of GROUP BY, and the columns that are put before it. ``withheld``: a call, and
     the NULL that takes the place of its first argument. ``parameters``: one, and the expression of it that takes its
-    place. ``stars``: one in RETURNING, and the columns that it stands for.
+    place. ``stars``: one in RETURNING, and the columns that it stands for. ``filters``: a table that is updated or
+    deleted from, and its row filter.
     """
 
     tables: dict[int, tuple[TableItem, str]] = field(default_factory=dict)
@@ -63,13 +66,15 @@ class Edits:
     withheld: dict[int, tuple[Call, str]] = field(default_factory=dict)
     parameters: dict[int, str] = field(default_factory=dict)
     stars: dict[int, tuple[Column, ...]] = field(default_factory=dict)
+    filters: dict[int, TargetFilter] = field(default_factory=dict)
 
     @property
     def of_tables_only(self) -> bool:
         return len(self) == len(self.tables)
 
     def __len__(self) -> int:
-        return sum(map(len, (self.tables, self.unqualified, self.groups, self.withheld, self.parameters, self.stars)))
+        edits = (self.tables, self.unqualified, self.groups, self.withheld, self.parameters, self.stars, self.filters)
+        return sum(map(len, edits))
 
 
 _NAME_KINDS: Final = (TokenKind.WORD, TokenKind.QUOTED)
@@ -233,6 +238,9 @@ def _replace(node: Any, edits: Edits) -> Any:
     changed = {
         name: new for name in type(node).__slots__ if (new := _replace(old := getattr(node, name), edits)) is not old
     }
+    if isinstance(node, Update | Delete) and node.target.position in edits.filters:
+        where = changed.get("where", node.where)
+        changed["where"] = _filtered(where, edits.filters[node.target.position])
     return replace(node, **changed) if changed else node
 
 
@@ -250,6 +258,23 @@ def _listed(items: Iterable[Item], edits: Edits) -> Iterator[Item]:
             yield from map(Item, edits.stars[star.position])
         else:
             yield item
+
+
+def _filtered(where: Expression | None, found: TargetFilter) -> Expression:
+    """The condition behind the filter: it stands where the NULL is read."""
+    if where is None:
+        return _expression(found.condition)
+    return _with_condition(_expression(f"{found.opening}NULL{CLOSING}"), where)
+
+
+def _with_condition(barred: Expression, condition: Expression) -> Expression:
+    """``barred`` is the CASE itself, or ends in it after AND."""
+    assert isinstance(barred, Operation)
+    if barred.name != "case":
+        return replace(barred, args=(*barred.args[:-1], _with_condition(barred.args[-1], condition)))
+    when, default = barred.args
+    assert isinstance(when, Operation)
+    return replace(barred, args=(replace(when, args=(when.args[0], condition)), default))
 
 
 def _derived_item(item: TableItem, replacement: str) -> DerivedItem:
