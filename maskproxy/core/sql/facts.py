@@ -291,7 +291,8 @@ def _leaves(item: FromItem) -> Iterator[RelationFacts | JoinFacts]:
         case FunctionItem():
             arguments = _slot(arg for call in item.calls for arg in call.call.args)
             alias, columns = _alias(item.alias)
-            yield RelationFacts((), None, arguments, alias, columns or tuple(name for name, _ in item.calls[0].columns))
+            defined = () if item.calls[0].call.sql_syntax else item.calls[0].columns
+            yield RelationFacts((), None, arguments, alias, columns or tuple(name for name, _ in defined))
         case JoinItem():
             yield from _leaves(item.left)
             yield from _leaves(item.right)

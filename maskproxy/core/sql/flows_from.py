@@ -209,6 +209,8 @@ class Relations:
         """The columns of one function; a scalar one has a single column of the alias's name
         (chooseScalarFunctionAlias)."""
         call = item.call
+        if call.sql_syntax and call.name == "json_table":
+            return self._json_table(item, place)
         function = self._findings.allow.function(call)
         if function.kind in (FunctionKind.AGGREGATE, FunctionKind.WINDOW) or call.over or call.filter or call.order_by:
             raise Refused(f"function {call.name} is not supported in FROM", position=_shown(call.position))
@@ -227,6 +229,14 @@ class Relations:
             self._findings.allow.type(type_ref)
         names = [name for name, _ in item.columns] or list(function.columns) or [alias or call.name]
         return [Field(name, Flow(flow.sources, object=flow.object, reg=flow.reg)) for name in names]
+
+    def _json_table(self, item: FunctionCall, place: Place) -> list[Field]:
+        flow = self._expressions.use(
+            Operation("json_table", item.call.args, item.call.position), place, UseKind.FUNCTION
+        )
+        for _, type_ref in item.columns:
+            self._findings.allow.type(type_ref)
+        return [Field(name, Flow(flow.sources)) for name, _ in item.columns]
 
     def _is_array(self, expression: Expression, place: Place) -> bool:
         """Provably an array of scalars: unnest of a tsvector or of rows has other columns."""
@@ -264,7 +274,12 @@ class Relations:
         own = Relation(name=None, fields=(*merged, *rest))
         if item.alias is not None:
             own = own.aliased(item.alias)
+            if item.using_alias is not None:
+                raise Refused("an alias of a join beside one of USING is not supported under a masking scope")
             return Joined(own, (own,))
+        if item.using_alias is not None:  # names what is merged, by itself only
+            both += (Relation(name=item.using_alias.name, fields=tuple(merged)),)
+            check_names(both)
         return Joined(own, (*(each.covered() for each in both), own))
 
     def _merge(self, name: str, kind: JoinKind, left: Relation, right: Relation) -> Field:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 import postgast.pg_query_pb2 as pg
 
 from maskproxy.core.sql.oracle import Fields, Message, node, unknown
-from maskproxy.core.sql.tree import Cast, Constant, Expression, Operation
+from maskproxy.core.sql.tree import Cast, Constant, Expression, Operation, Subquery, SubqueryKind, TypeRef
 
 if TYPE_CHECKING:
     from maskproxy.core.sql.oracle_expressions import Reader
+
+Columns = tuple[tuple[str, TypeRef], ...]
 
 _FUNCTIONS: Final[Mapping[int, str]] = {
     pg.JSON_EXISTS_OP: "json_exists",
@@ -50,14 +52,18 @@ def _function(reader: "Reader", message: Message) -> Expression:
         for each in ("wrapper", "quotes"):
             fields.take(each)
         args = [_value(reader, fields.take("context_item")), reader.expression(fields.take("pathspec"))]
-        for each in fields.take("passing", ()):
-            with reader.fields(each.json_argument) as argument:
-                argument.take("name")
-                args.append(_value(reader, argument.take("val")))
+        args += _passing(reader, fields)
         args += _output(reader, fields)
         for each in ("on_empty", "on_error"):
             args += _behavior(reader, fields.take(each))
         return Operation(name, tuple(args), fields.position)
+
+
+def _passing(reader: "Reader", fields: Fields) -> Iterable[Expression]:
+    for each in fields.take("passing", ()):
+        with reader.fields(each.json_argument) as argument:
+            argument.take("name")
+            yield _value(reader, argument.take("val"))
 
 
 def _behavior(reader: "Reader", message: Message | None) -> Iterable[Expression]:
@@ -85,6 +91,49 @@ def _output(reader: "Reader", fields: Fields) -> Iterable[Expression]:
     with reader.fields(message) as output:
         output.take("returning")
         return (Cast(Constant(), reader.type_ref(output.take("type_name"))),)
+
+
+def table(reader: "Reader", fields: Fields) -> tuple[tuple[Expression, ...], Columns]:
+    """What JSON_TABLE reads, and its columns."""
+    args = [_value(reader, fields.take("context_item")), *_path(reader, fields.take("pathspec"))]
+    args += _passing(reader, fields)
+    args += _behavior(reader, fields.take("on_error"))
+    return tuple(args), tuple(_columns(reader, fields.take("columns", ())))
+
+
+def _path(reader: "Reader", message: Message | None) -> Iterable[Expression]:
+    if message is None:
+        return ()
+    with reader.fields(message) as fields:
+        for each in ("name", "name_location"):
+            fields.take(each)
+        path = fields.take("string")
+        return () if path is None else (reader.expression(path),)
+
+
+def _columns(reader: "Reader", messages: Iterable[Message]) -> Iterable[tuple[str, TypeRef]]:
+    nested: list[tuple[str, TypeRef]] = []
+    for each in messages:
+        with reader.fields(each.json_table_column) as fields:
+            kind, type_name = fields.take("coltype"), fields.take("type_name")
+            for option in ("format", "wrapper", "quotes"):
+                fields.take(option)
+            constants = [*_path(reader, fields.take("pathspec"))]
+            for behavior in ("on_empty", "on_error"):
+                constants += _behavior(reader, fields.take(behavior))
+            if not all(map(_is_constant, constants)):
+                raise reader.source.refusal("a computed value in COLUMNS of JSON_TABLE", fields.location)
+            nested += _columns(reader, fields.take("columns", ()))
+            name = fields.take("name")
+            if kind == pg.JTC_FOR_ORDINALITY:
+                yield name, TypeRef("pg_catalog", "int4")
+            elif kind != pg.JTC_NESTED:
+                yield name, reader.type_ref(type_name)
+    yield from nested
+
+
+def _is_constant(expression: Expression) -> bool:
+    return isinstance(expression.arg if isinstance(expression, Cast) else expression, Constant)
 
 
 def _object(reader: "Reader", message: Message) -> Expression:
@@ -136,6 +185,33 @@ def _aggregate(reader: "Reader", name: str, args: Iterable[Expression], message:
         return Operation(name, (*args, *more), fields.position)
 
 
+def _parse(reader: "Reader", message: Message) -> Expression:
+    """JSON(value)"""
+    with reader.fields(message) as fields:
+        fields.take("unique_keys")
+        return Operation("json", (_value(reader, fields.take("expr")), *_output(reader, fields)), fields.position)
+
+
+def _scalar(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        args = (reader.expression(fields.take("expr")), *_output(reader, fields))
+        return Operation("json_scalar", args, fields.position)
+
+
+def _serialize(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        args = (_value(reader, fields.take("expr")), *_output(reader, fields))
+        return Operation("json_serialize", args, fields.position)
+
+
+def _array_of_query(reader: "Reader", message: Message) -> Expression:
+    with reader.fields(message) as fields:
+        for each in ("absent_on_null", "format"):
+            fields.take(each)
+        query = Subquery(SubqueryKind.ARRAY, reader.query(fields.take("query")), position=fields.position)
+        return Operation("json_array", (query, *_output(reader, fields)), fields.position)
+
+
 READERS: Final[Mapping[str, "Callable[[Reader, Message], Expression]"]] = {
     "json_is_predicate": _is_json,
     "json_func_expr": _function,
@@ -143,7 +219,23 @@ READERS: Final[Mapping[str, "Callable[[Reader, Message], Expression]"]] = {
     "json_array_constructor": _array,
     "json_array_agg": _array_aggregate,
     "json_object_agg": _object_aggregate,
+    "json_parse_expr": _parse,
+    "json_scalar_expr": _scalar,
+    "json_serialize_expr": _serialize,
+    "json_array_query_constructor": _array_of_query,
 }
 
-NAMES: Final = frozenset({*_FUNCTIONS.values(), "json_object", "json_array", "json_arrayagg", "json_objectagg"})
+NAMES: Final = frozenset(
+    {
+        *_FUNCTIONS.values(),
+        "json",
+        "json_array",
+        "json_arrayagg",
+        "json_object",
+        "json_objectagg",
+        "json_scalar",
+        "json_serialize",
+        "json_table",
+    }
+)
 """Operations that an older server takes for functions."""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import postgast.pg_query_pb2 as pg
 
+from maskproxy.core.sql import oracle_json
 from maskproxy.core.sql.oracle import Fields, Message, Source, node, strings, unknown
 from maskproxy.core.sql.oracle_expressions import Reader, WriteReader
 from maskproxy.core.sql.tree import (
@@ -239,7 +240,6 @@ def _definition(reader: Reader, message: Message) -> tuple[str, TypeRef]:
 
 def _join(reader: Reader, message: Message) -> FromItem:
     with reader.fields(message) as fields:
-        fields.refuse("join_using_alias")
         kind = _JOINS.get(fields.take("jointype"))
         if kind is None:
             raise reader.source.refusal("this join")
@@ -249,9 +249,19 @@ def _join(reader: Reader, message: Message) -> FromItem:
             right=read_from_item(reader, fields.take("rarg")),
             natural=bool(fields.take("is_natural")),
             using=strings(reader.source, fields.take("using_clause")),
+            using_alias=_alias(reader, fields.take("join_using_alias")),
             on=reader.optional(fields.take("quals")),
             alias=_alias(reader, fields.take("alias")),
         )
+
+
+def _json_table(reader: Reader, message: Message) -> FromItem:
+    """As a function of what it reads, with its columns; those of nested paths come last, as the server has them."""
+    with reader.fields(message) as fields:
+        fields.take("lateral")  # as of functions
+        args, columns = oracle_json.table(reader, fields)
+        call = Call(schema=None, name="json_table", args=args, sql_syntax=True, position=fields.position)
+        return FunctionItem(calls=(FunctionCall(call, columns),), alias=_alias(reader, fields.take("alias")))
 
 
 _FROM_ITEMS: Final[Mapping[str, Callable[[Reader, Message], FromItem]]] = {
@@ -260,4 +270,5 @@ _FROM_ITEMS: Final[Mapping[str, Callable[[Reader, Message], FromItem]]] = {
     "range_function": _functions,
     "range_table_sample": _sample,
     "join_expr": _join,
+    "json_table": _json_table,
 }

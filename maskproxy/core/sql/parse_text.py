@@ -14,7 +14,8 @@ from sqlglot.parser import logger
 
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
-from maskproxy.core.sql.lex import Token, TokenKind
+from maskproxy.core.sql.lex import Token
+from maskproxy.core.sql.readable import readable
 
 logger.disabled = True  # its warnings quote the statement, literals and all
 
@@ -38,41 +39,12 @@ def parse_tree(text: str, tokens: Sequence[Token]) -> exp.Expr:
     Raises Refused when it cannot read it, LimitExceeded where that would take long."""
     _check_type_depth(tokens)
     with reading():
-        trees = sqlglot.parse(_readable(text, tokens), dialect="postgres", error_level=ErrorLevel.RAISE)
+        trees = sqlglot.parse(readable(text, tokens), dialect="postgres", error_level=ErrorLevel.RAISE)
         if len(trees) != 1 or trees[0] is None:
             raise refusal("number of statements")
         return trees[0]
 
 
-def _readable(text: str, tokens: Sequence[Token]) -> str:
-    """With a space behind each parameter: in ``$1,$2`` sqlglot sees the dollar quote ``$1,$``. Its facts say nothing of
-    types and operators; so without arrays of types that it knows no arrays of (``$1::oid[]``), and with another
-    operator in the place of those that it has no token for."""
-    start = tokens[0].start
-    edits = [(token.end, token.end, " ") for token in tokens if token.kind is TokenKind.PARAMETER]
-    edits += [
-        (token.start, token.end, "text")
-        for before, token, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
-        if token.value in _NO_ARRAYS and before.value == "::" and after.is_punctuation("[")
-    ]
-    edits += [
-        (token.start, token.end, "||")
-        for token in tokens
-        if token.kind is TokenKind.OPERATOR and token.value in _NO_TOKENS
-    ]
-    parts, end = [], 0
-    for first, last, replacement in sorted(edits):
-        parts += [text[end : first - start], replacement]
-        end = last - start
-    return "".join([*parts, text[end:]])
-
-
-_NO_ARRAYS: Final = frozenset({"oid", "regclass", "regtype", "regproc", "regnamespace", "name"})
-_NO_TOKENS: Final = frozenset(
-    {"<<=", ">>=", "~=", "##", "&<|", "|&>", "<<|", "|>>", "<^", ">^", "?#", "?-|", "?||", "@@@"}
-    | {"~<~", "~<=~", "~>~", "~>=~"}
-)
-"""Of networks, shapes and text patterns. All stand between two operands."""
 _TYPE_WORDS: Final = frozenset(
     word.lower() for word, kind in Postgres.Tokenizer.KEYWORDS.items() if kind in Postgres.Parser.TYPE_TOKENS
 )

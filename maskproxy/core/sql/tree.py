@@ -223,7 +223,7 @@ class DerivedItem:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """One function in FROM with its column definition list."""
+    """One function in FROM with its column definition list. JSON_TABLE is one of ``sql_syntax``."""
 
     call: Call
     columns: tuple[tuple[str, TypeRef], ...] = ()
@@ -245,6 +245,7 @@ class JoinItem:
     right: "FromItem"
     natural: bool = False
     using: tuple[str, ...] = ()
+    using_alias: Alias | None = None
     on: Expression | None = None
     alias: Alias | None = None
 
