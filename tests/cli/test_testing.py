@@ -15,7 +15,12 @@ TEST = ("test", "--noninterference", "--scope", "support", *QUERIES)
 
 
 def test_the_demo_does_not_tell(tmp_path: Path, postgres18: Server, shop18: str) -> None:
-    found = data(make_config(tmp_path, postgres18, shop18), *TEST)
+    """Nor with a lock beside the rules, and a limit that the test would be over at once."""
+    limited = "{pii.ssn: refuse}\n    limits: {statements_per_minute: 2, rows: 1000}"
+    rules = DEMO_RULES.read_text(encoding="utf-8").replace("{pii.ssn: refuse}", limited)
+    config = make_config(tmp_path, postgres18, shop18, rules)
+    assert run(config, "check", "--write-lock").exit_code == 0
+    found = data(config, *TEST)
     assert (found["ok"], found["differences"], found["not_rebuilt"]) == (True, [], [])
     columns = {each["column"]: each for each in found["columns"]}
     assert {name: each["seen"] for name, each in columns.items()} == {

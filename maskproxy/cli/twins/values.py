@@ -107,10 +107,18 @@ class Filler:
         self._answers = answers
         self._candidates = Candidates(layout.types, chance)
         self._making: set[ColumnRef] = set()
+        self._begun: set[TableRef] = set()
+        self._tables: dict[TableRef, Mapping[str, list[Pair]]] = {}
         self.rows = Rows()
 
     async def fill(self, table: TableLayout) -> Mapping[str, list[Pair]]:
         """Columns of equal length; shorter than ROWS where a key has no more values."""
+        if table.ref not in self._tables:
+            self._begun.add(table.ref)
+            self._tables[table.ref] = await self._fill(table)
+        return self._tables[table.ref]
+
+    async def _fill(self, table: TableLayout) -> Mapping[str, list[Pair]]:
         found = {name: await self._column(table, each) for name, each in table.fields.items() if not each.generated}
         enough = [
             max((self._distinct(found[name]) for name in key if name in found), default=ROWS) for key in table.unique
@@ -142,7 +150,11 @@ class Filler:
         other = self._layout.tables[target.table_ref]
         if self._manner(ref) != self._manner(target) or other.fields[target.column].generated:
             return []
-        values = [pair for pair in await self._column(other, other.fields[target.column]) if pair.left is not None]
+        if other.ref in self._begun and other.ref not in self._tables:  # it refers to us as well, or to itself
+            found = await self._column(other, other.fields[target.column])
+        else:
+            found = (await self.fill(other))[target.column]
+        values = [pair for pair in found if pair.left is not None]
         step = 1 if any(each.name in key for key in table.unique) else 3
         return [values[(number * step + step - 1) % len(values)] for number in range(ROWS)] if values else []
 
