@@ -38,7 +38,8 @@ interpreted: $(READY)
 	find build/interpreted -name '*.so' -delete
 	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session -m "not server"
 
-# The long run: 5,000 generated queries for each pair of twins, and every key word everywhere; SEED=… starts elsewhere.
+# The long run: 5,000 generated queries and 1,000 by sqlsmith for each pair of twins, and every key word everywhere.
+# SEED=… starts elsewhere, COUNT=… says how many are generated.
 noninterference: $(READY)
 	MASKPROXY_REQUIRE_SERVERS=1 MASKPROXY_GENERATED=$${COUNT:-5000} MASKPROXY_SEED=$${SEED:-1000} MASKPROXY_KEYWORDS=1 \
 		$(BIN)/python -m pytest tests/noninterference tests/core/sql/test_keywords.py $(ARGS)
