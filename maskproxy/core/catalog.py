@@ -79,6 +79,16 @@ class Constraint:
     always: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """One in whose order the server can read rows. ``columns``: of its keys, and of what expressions and predicates in
+    it are made of. ``partial``: it has a predicate."""
+
+    name: str
+    columns: frozenset[str]
+    partial: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A relation. Reading it reads its ``children`` too (inheritance, partitions), unless the statement says ONLY.
@@ -100,6 +110,7 @@ class Table:
     has_rules: bool = False
     has_triggers: bool = False
     constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
     partition_key: tuple[str, ...] = ()
     definition: str = field(default="", repr=False)
     barrier: bool = False

@@ -30,6 +30,7 @@ DANGEROUS = frozenset(
         "row_security",
         "temp_tablespaces",
         "enable_indexonlyscan",
+        "enable_indexscan",
     }
 )
 """Settings that change what names or bytes mean: a client that asks for a value we do not allow is told so at once.

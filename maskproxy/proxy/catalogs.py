@@ -23,6 +23,7 @@ from maskproxy.core.catalog import (
 )
 from maskproxy.core.system_relations import SYSTEM_RELATIONS
 from maskproxy.proxy.constraints import load_constraints
+from maskproxy.proxy.indexes import load_indexes
 
 _NOT_SYSTEM: Final = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
 
@@ -201,9 +202,13 @@ async def load_catalog(connection: asyncpg.Connection, generation: Generation) -
         oids = {int(table.oid): ref for ref, table in tables.items()}
         own = {oid: list(tables[ref].columns) for oid, ref in oids.items()}
         constraints = await load_constraints(connection, oids, own)
+        indexes = await load_indexes(connection, own)
         return Catalog(
             generation=generation,
-            tables={ref: replace(table, constraints=constraints.get(table.oid, ())) for ref, table in tables.items()},
+            tables={
+                ref: replace(table, constraints=constraints.get(table.oid, ()), indexes=indexes.get(table.oid, ()))
+                for ref, table in tables.items()
+            },
             functions=await _names(connection, _FUNCTIONS),
             operators=await _names(connection, _OPERATORS),
             types=await _names(connection, _TYPES),

@@ -129,8 +129,8 @@ class PostgresSession:
             self.end(SessionEnded("the rules of this session's scope have changed", hint="Connect again."))
             return
         if not all(self._has(name, value) for name, value in policy.scope.settings.items()):
-            # a token without its key would be NULL, or that of another key
-            self.end(SessionEnded("the mask keys of this session's scope have changed", hint="Connect again."))
+            # a token without its key would be NULL, or that of another key; and rows could come in an index's order
+            self.end(SessionEnded("the settings of this session's scope have changed", hint="Connect again."))
             return
         self._state.policy = policy
 

@@ -160,10 +160,12 @@ def test_prepared_statements_cursors_and_copy(both: Both) -> None:
             assert len(list(copy.rows())) == 60
 
 
-def test_a_plan_tells_no_number_of_rows(both: Both) -> None:
-    lines = [line for (line,) in both.filtered.execute("EXPLAIN SELECT id FROM orders WHERE total > 900000").fetchall()]
-    assert lines
-    assert not [line for line in lines if "rows=" in line]
+@pytest.mark.parametrize("table", ["orders", "events", "recent", "lines JOIN orders ON id = order_id"])
+def test_a_plan_tells_no_number_of_rows(both: Both, table: str) -> None:
+    """Not by what it says, nor by what was chosen: that depends on how many rows the filter hides."""
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        both.filtered.execute(f"EXPLAIN SELECT 1 FROM {table}")
+    assert both.filtered.execute("EXPLAIN SELECT 1 FROM lines").fetchall()
 
 
 WRITES = [

@@ -57,6 +57,11 @@ def ours() -> list[Attack]:
     return list(_ours(_read(OURS)))
 
 
+def on_filters() -> list[Attack]:
+    """What is tried on rows behind row filters."""
+    return list(_ours(_read(HERE / "filters.yaml")))
+
+
 def _read(path: Path) -> Any:
     return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
 

@@ -41,3 +41,9 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER tells BEFORE INSERT OR UPDATE ON public.visits FOR EACH ROW EXECUTE FUNCTION public.tell();
+-- What may be written to, what counts (serial numbers), what refers to customers, and views over what has row filters.
+CREATE TABLE public.tickets(id serial PRIMARY KEY, customer_id int REFERENCES public.customers(id), title text, state text DEFAULT 'new', parent int REFERENCES public.tickets(id));
+CREATE TABLE public.slots(id serial PRIMARY KEY, owner text UNIQUE, during int4range, state text, EXCLUDE USING gist (during WITH &&));
+CREATE VIEW public.v_orders AS SELECT o.id, o.customer_id, o.total, c.name FROM public.orders AS o JOIN public.customers AS c ON c.id = o.customer_id;
+CREATE VIEW public.v_slots AS SELECT state, count(*) AS number FROM public.slots GROUP BY state;
+CREATE INDEX orders_total ON public.orders (total);

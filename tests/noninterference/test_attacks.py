@@ -11,7 +11,7 @@ import pytest
 from maskproxy.cli.twins.transcript import Frame, render, served
 from maskproxy.wire.postgres.backend_messages import IDLE, BackendType
 from tests.noninterference.attacks import MOVES as ON_THE_PROTOCOL
-from tests.noninterference.attacks import WRITE, Attack, corpus, ours
+from tests.noninterference.attacks import WRITE, Attack, corpus, on_filters, ours
 from tests.noninterference.moves import MOVES
 from tests.noninterference.report import Report
 from tests.noninterference.twins import VARIANTS, Outcome, Play, Twin, Twins, run_twins
@@ -48,39 +48,48 @@ def twins15(postgres15: Server) -> Iterator[Mapping[str, Twins]]:
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_attacks_on_18(twins18: Mapping[str, Twins], variant: str, batch: str, report: Report) -> None:
-    run(twins18[variant], batch, report)
+    run(twins18[variant], BATCHES[batch], report)
 
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_attacks_on_15(twins15: Mapping[str, Twins], variant: str, batch: str, report: Report) -> None:
-    run(twins15[variant], batch, report)
+    run(twins15[variant], BATCHES[batch], report)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_writes_on_18(twins18: Mapping[str, Twins], variant: str, report: Report) -> None:
-    run_writes(twins18[variant], report)
+@pytest.mark.parametrize(("variant", "at_least"), [("hidden", AT_LEAST), ("realistic", AT_LEAST), ("filtered", 0.7)])
+def test_writes_on_18(twins18: Mapping[str, Twins], variant: str, at_least: float, report: Report) -> None:
+    """Rows are not inserted into filtered tables with keys, so less is served there."""
+    run_writes(twins18[variant], report, at_least)
 
 
 def test_writes_on_15(twins15: Mapping[str, Twins], report: Report) -> None:
     run_writes(twins15["realistic"], report)
 
 
-def run(twins: Twins, batch: str, report: Report) -> None:
+def test_row_filters_on_18(twins18: Mapping[str, Twins], report: Report) -> None:
+    run(twins18["filtered"], on_filters(), report)
+
+
+def test_row_filters_on_15(twins15: Mapping[str, Twins], report: Report) -> None:
+    run(twins15["filtered"], on_filters(), report)
+
+
+def run(twins: Twins, attacks: Sequence[Attack], report: Report) -> None:
     tally = Tally(twins.secrets())
-    for attack in BATCHES[batch]:
+    for attack in attacks:
         attempt(twins, attack, spoken, tally)
     tally.check(report)
 
 
-def run_writes(twins: Twins, report: Report) -> None:
+def run_writes(twins: Twins, report: Report, at_least: float = AT_LEAST) -> None:
     """Whatever writes, under a scope that may write: what it leaves where everybody may see it is compared, too."""
     tally = Tally(twins.secrets())
     with twins.as_user("writer"):
         for attack in [*WRITES, *(attack for batch in BATCHES.values() for attack in batch if attack.writes)]:
             if attack.category != "row-filter":  # the rules have none
                 attempt(twins, attack, spoken_once, tally)
-    tally.check(report)
+    tally.check(report, at_least)
 
 
 def attempt(twins: Twins, attack: Attack, speak: Callable[[Sequence[str]], Play], tally: "Tally") -> None:
@@ -149,12 +158,12 @@ class Tally:
             counts["leaks"] += 1
             self.leaks.append(f"{attack.id}: {found}\n" + "\n".join(attack.statements))
 
-    def check(self, report: Report) -> None:
+    def check(self, report: Report, at_least: float = AT_LEAST) -> None:
         """Nothing leaked, and the way to that is not that everything was refused."""
         report.add(self.table())
         assert not self.leaks, "\n\n".join(self.leaks)
         total: Counter[str] = sum(self.counts.values(), Counter())
-        assert total["served masked"] >= AT_LEAST * total["to be masked"] > 0, self.refused_masks
+        assert total["served masked"] >= at_least * total["to be masked"] > 0, self.refused_masks
 
     def finding(self, attack: Attack, outcome: Outcome) -> str | None:
         if outcome.differs:

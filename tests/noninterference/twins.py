@@ -22,11 +22,12 @@ from tests.support.servers import Server
 HERE = Path(__file__).parent
 SCHEMA = (HERE / "schema.sql").read_text(encoding="utf-8")
 COMMON = (HERE / "common.sql").read_text(encoding="utf-8")
-VARIANTS: Mapping[str, tuple[str, str]] = {
-    "hidden": ("left.sql", "right.sql"),
-    "realistic": ("left.sql", "realistic.sql"),
+VARIANTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "hidden": (("left.sql",), ("right.sql",)),
+    "realistic": (("left.sql",), ("realistic.sql",)),
+    "filtered": (("left.sql", "behind_few.sql"), ("right.sql", "behind_many.sql")),
 }
-"""Rule file -> the values of its two twins."""
+"""Rule file -> the values of its two twins. Those of ``filtered`` differ in rows behind row filters, too."""
 
 SIDES = ("left", "right")
 PROTECTED: Mapping[str, str] = {
@@ -38,20 +39,27 @@ PROTECTED: Mapping[str, str] = {
     "accounts": "email, pin, ceiling::text",
     "routes": "code",
 }
+BEHIND = "hiddenrow"
+"""What texts say in rows behind the filters."""
+
 LONG = 6  # characters of a value that is looked for as it is
 
 SCOPES = {"agent": ["agent"], "other": ["agent"], "writer": ["writer"], "root": ["break-glass"]}
-TABLES = "customers, orders, payroll, persons, employees, events, accounts, visits, routes"
+TABLES = "customers, orders, payroll, persons, employees, events, accounts, visits, routes, tickets, slots"
 
-# What everybody may see of the tables, which must be alike in the twins whatever was written.
+# What everybody may see of the tables, which must be alike in the twins whatever was written. Not of it: what is
+# behind the filters.
 CLEAR = """
-SELECT ARRAY(SELECT (id, name)::text FROM public.customers ORDER BY 1),
-       ARRAY(SELECT o::text FROM public.orders AS o ORDER BY 1),
-       ARRAY(SELECT (tableoid::regclass, id, city)::text FROM public.persons ORDER BY 1),
-       ARRAY(SELECT (tableoid::regclass, id, customer_id, kind)::text FROM public.events ORDER BY 1),
+SELECT ARRAY(SELECT (id, name)::text FROM public.customers WHERE id < 500 ORDER BY 1),
+       ARRAY(SELECT o::text FROM public.orders AS o WHERE id < 500 AND total >= 0 ORDER BY 1),
+       ARRAY(SELECT (tableoid::regclass, id, city)::text FROM public.persons
+             WHERE memo IS DISTINCT FROM 'behind' ORDER BY 1),
+       ARRAY(SELECT (tableoid::regclass, id, customer_id, kind)::text FROM public.events
+             WHERE kind <> 'draft' ORDER BY 1),
        ARRAY(SELECT (id, owner, spent)::text FROM public.accounts ORDER BY 1),
        ARRAY(SELECT (id, word)::text FROM public.visits ORDER BY 1),
        ARRAY(SELECT (id, word)::text FROM public.routes ORDER BY 1),
+       ARRAY(SELECT t::text FROM public.tickets AS t ORDER BY 1),
        ARRAY(SELECT oid::regclass::text FROM pg_class WHERE oid >= 16384 ORDER BY 1)
 """
 
@@ -65,6 +73,9 @@ SELECT (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.customers 
        (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.accounts AS t),
        (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.visits AS t),
        (SELECT sum(hashtext(tableoid::text || ctid::text || t::text)::int8) FROM public.routes AS t),
+       (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.tickets AS t),
+       (SELECT sum(hashtext(ctid::text || t::text)::int8) FROM public.slots AS t),
+       (SELECT last_value FROM public.tickets_id_seq), (SELECT last_value FROM public.slots_id_seq),
        (SELECT sum(oid::int8) FROM pg_class WHERE oid >= 16384), (SELECT sum(oid::int8) FROM pg_proc),
        (SELECT sum(oid::int8) FROM pg_namespace WHERE nspname NOT LIKE 'pg_t%'),
        (SELECT sum(oid::int8) FROM pg_extension), (SELECT count(*) FROM pg_largeobject_metadata),
@@ -96,7 +107,7 @@ class Twin:
         self.direct = psycopg.connect(self.server.dsn(self.name), autocommit=True)
 
     def fill(self) -> None:
-        self.direct.execute(f"TRUNCATE {TABLES}".encode())
+        self.direct.execute(f"TRUNCATE {TABLES} RESTART IDENTITY".encode())
         self.direct.execute((self.values + COMMON).encode())
         self.direct.execute(f"ANALYZE {TABLES}".encode())
         self.fingerprint = self.state()
@@ -192,7 +203,7 @@ class Twins:
 
     def secrets(self) -> frozenset[str]:
         """Every protected value of either twin that is too long to occur by chance."""
-        found: set[str] = set()
+        found = {BEHIND}
         for twin in self.both:
             for table, columns in PROTECTED.items():
                 for row in twin.direct.execute(f"SELECT {columns} FROM public.{table}".encode()).fetchall():
@@ -213,7 +224,7 @@ def run_twins(server: Server) -> Iterator[Mapping[str, Twins]]:
             admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{variant}_base")))
         with psycopg.connect(server.dsn(f"{variant}_base"), autocommit=True) as base:
             base.execute(SCHEMA.encode())
-        values = [(HERE / file).read_text(encoding="utf-8") for file in files]
+        values = ["".join((HERE / file).read_text(encoding="utf-8") for file in each) for each in files]
         both = [Twin(f"{variant}_{side}", {}, server, each) for side, each in zip(SIDES, values, strict=True)]
         for twin in both:
             twin.make()

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from maskproxy.base.refs import ColumnRef, Generation, Oid, TableRef
-from maskproxy.core.catalog import Catalog, RelationKind
+from maskproxy.core.catalog import Catalog, Index, RelationKind
 from maskproxy.proxy.catalogs import load_catalog
 from tests.support.servers import Server
 
@@ -171,3 +171,22 @@ async def test_partition_keys(server: Server) -> None:
     found = await catalog(server, script)
     keys = {ref.name: set(table.partition_key) for ref, table in found.tables.items() if ref.schema == "public"}
     assert keys == {"plain": {"at", "id"}, "computed": {"email"}, "part": {"b"}}
+
+
+async def test_indexes(server: Server) -> None:
+    """With the columns of their expressions and predicates, without those that are only INCLUDEd, and without gin."""
+    script = """
+    CREATE TABLE public.t (id int PRIMARY KEY, a text, b text, c int, d jsonb);
+    CREATE INDEX i1 ON public.t (a, c) INCLUDE (b);
+    CREATE INDEX i2 ON public.t (c, lower(a)) WHERE b = 'x';
+    CREATE INDEX i3 ON public.t USING gin (d);
+    CREATE INDEX i4 ON public.t ((t IS NULL));
+    """
+    found = await catalog(server, script)
+    indexes = {each.name: each for each in found.tables[TableRef("public", "t")].indexes}
+    assert indexes == {
+        "t_pkey": Index("t_pkey", frozenset({"id"})),
+        "i1": Index("i1", frozenset({"a", "c"})),
+        "i2": Index("i2", frozenset({"a", "b", "c"}), partial=True),
+        "i4": Index("i4", frozenset({"id", "a", "b", "c", "d"})),
+    }

@@ -48,7 +48,7 @@ def test_a_key_that_the_backend_does_not_have() -> None:
     session = PostgresSession(policy(PLAIN))
     session.use(policy(MORE))
     assert session.closed
-    assert ended(session) == "the mask keys of this session's scope have changed"
+    assert ended(session) == "the settings of this session's scope have changed"
 
 
 def test_another_key() -> None:

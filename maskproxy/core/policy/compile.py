@@ -64,6 +64,7 @@ def compile_rules(
     problems.raise_errors()
     scopes = {name: see(name, sight, catalog, views, labels) for name, sight in sights.items()}
     _warn_of_partitions(sights, scopes, catalog, problems)
+    _warn_of_indexes(scopes, problems)
     _warn_of_nulls(scopes, problems)
     return RuleSet(
         generation=generation,
@@ -77,6 +78,17 @@ def compile_rules(
         governed=governed,
         drifted=changed,
     )
+
+
+def _warn_of_indexes(scopes: Mapping[str, Scope], problems: Problems) -> None:
+    for name, scope in scopes.items():
+        if scope.telling_indexes and not scope.unrestricted:
+            named = ", ".join(f"{index} of {table}" for table, index in dict.fromkeys(scope.telling_indexes))
+            text = (
+                f"scope `{name}` reads no rows in the order of indexes, so sorting a large table takes longer: that "
+                f"order would tell of values that the scope may not see, or of filtered rows, by {named}"
+            )
+            problems.warn(scope.location, text)
 
 
 def _warn_of_nulls(scopes: Mapping[str, Scope], problems: Problems) -> None:

@@ -11,7 +11,7 @@ Names and conditions are those of the client, except in views and of partitions.
 from typing import Final
 
 from maskproxy.base.errors import Refused
-from maskproxy.core.catalog import RelationKind
+from maskproxy.core.catalog import SYSTEM_SCHEMAS, RelationKind
 from maskproxy.core.policy.ruleset import ColumnUse, Scope
 from maskproxy.core.sql.statement import Analysis, StatementKind, Use, UseKind
 
@@ -30,10 +30,16 @@ def shapes_plan(use: Use, analysis: Analysis, scope: Scope) -> bool:
 def refuse_explain(analysis: Analysis, scope: Scope) -> Refused | None:
     """The refusal when the plan would show what the scope must not see: definitions, names of hidden tables."""
     tables = [scope.catalog.tables[ref] for ref in sorted(analysis.tables) if ref in scope.catalog.tables]
-    hint = "EXPLAIN of tables that may be read, without views, is allowed."
+    hint = "EXPLAIN of tables that may be read, without views and row filters, is allowed."
     for function in sorted(analysis.trusted):
         return Refused(f"EXPLAIN of a call of {function} could show its definition", hint=hint)
     for table in tables:
+        if table.filter and table.ref.schema not in SYSTEM_SCHEMAS:
+            return Refused(
+                f'EXPLAIN of "{table.ref.name}" is not supported: not all of its rows are visible, and the plan '
+                "depends on how many there are",
+                hint=hint,
+            )
         if table.kind is RelationKind.VIEW:
             return Refused(f'EXPLAIN of view "{table.ref.name}" would show its definition', hint=hint)
         if table.hidden or any(scope.catalog.tables[child].hidden for child in table.children):

@@ -8,7 +8,7 @@ IntervalStyle is refused.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from maskproxy.base.errors import StatementError
@@ -29,11 +29,13 @@ MAX_CONDITION: Final = 4_000  # characters; it is written into every statement t
 
 @dataclass(frozen=True, slots=True)
 class RowFilter:
-    """A condition as it is sent, without parentheses around it. ``rule`` names it in messages."""
+    """A condition as it is sent, without parentheses around it. ``rule`` names it in messages. ``columns``: those that
+    it names."""
 
     sql: str
     rule: str
     location: Location
+    columns: frozenset[str] = frozenset()
 
 
 Filters = Mapping[TableRef, tuple[RowFilter, ...]]
@@ -53,7 +55,8 @@ def compile_filter(text: str, table: Table, catalog: Catalog, rule: str, locatio
         findings = check_condition(_condition(f"{prefix}{plain})", table.ref), table, catalog)
     except StatementError as error:
         raise Unfit(error.message) from None
-    return RowFilter(_safe(plain, table, findings, len(prefix)), rule, location)
+    columns = frozenset(column.parts[-1] for column in findings.columns.values())
+    return RowFilter(_safe(plain, table, findings, len(prefix)), rule, location, columns)
 
 
 def _tokens(text: str) -> tuple[Token, ...]:
@@ -128,7 +131,7 @@ def inherited(
         for each in filters:
             for heir in descendants(table, catalog):
                 sql = each.sql if heir == table else requalified(each.sql, quoted(table.name), quoted(heir.name))
-                found.setdefault(heir, {})[sql] = RowFilter(sql, each.rule, each.location)
+                found.setdefault(heir, {})[sql] = replace(each, sql=sql)
     for parent in read:
         for child in sorted(descendants(parent, catalog) - {parent}):
             for each in written.get(child, ()):

@@ -29,6 +29,7 @@ from maskproxy.core.catalog import Catalog, RelationKind
 from maskproxy.core.policy.column_use import ColumnUse as ColumnUse
 from maskproxy.core.policy.column_use import strictest_use as strictest_use
 from maskproxy.core.policy.decision import ColumnMask
+from maskproxy.core.policy.index_order import IN_ORDER_OF_TABLE, telling_indexes
 from maskproxy.core.policy.partitions import tables_ordered_by
 from maskproxy.core.policy.rights import NO_RIGHTS, Rights
 from maskproxy.core.policy.row_filters import Filters, all_of, stored_unfiltered, together
@@ -60,7 +61,7 @@ class Scope:
     ``unrestricted``: every statement runs as it is, nothing is masked; the other fields do not matter then.
     ``uses``: columns with a mask that may be used otherwise than on masked values. ``expressions``: the SQL
     of each masked column for masked evaluation. ``rights``: what it may write. ``labelled_elsewhere``: columns with a
-    label in tables that are not selected.
+    label in tables that are not selected. ``telling_indexes``: in whose order rows must not come (``index_order``).
     """
 
     name: str
@@ -72,10 +73,12 @@ class Scope:
     uses: Mapping[ColumnRef, ColumnUse] = field(default_factory=dict)
     expressions: Mapping[ColumnRef, str] = field(default_factory=dict)
     settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False)
-    """What a session of the scope must have so that masks can be evaluated in SQL. Clients cannot read or set it."""
+    """What a session of the scope must have: keys, so that masks can be evaluated in SQL, and how rows are read.
+    Clients cannot read or set it."""
     rights: Rights = NO_RIGHTS
     limits: ScopeLimits = NO_LIMITS
     labelled_elsewhere: frozenset[ColumnRef] = frozenset()
+    telling_indexes: tuple[tuple[TableRef, str], ...] = ()
 
     def use_of(self, column: ColumnRef) -> ColumnUse:
         return self.uses.get(column, ColumnUse.MASKED)
@@ -203,6 +206,7 @@ def see(
             for column in catalog.tables[table].columns:
                 ref = ColumnRef(table.schema, table.name, column.name)
                 denied.setdefault(ref, Denial(f"scopes.{name}.select", sight.location))
+    telling = tuple(telling_indexes(secret, uses, sight.filters, reached, catalog))
     for table in stored_unfiltered(sight.tables.keys(), sight.filters, views, catalog):
         for column in catalog.tables[table].columns:
             denied.setdefault(
@@ -226,10 +230,11 @@ def see(
         sight.location,
         uses,
         expressions,
-        settings,
+        {**settings, **(IN_ORDER_OF_TABLE if telling else {})},
         rights=sight.rights,
         limits=sight.limits,
         labelled_elsewhere=frozenset(column for column in labels if column.table_ref not in sight.tables),
+        telling_indexes=telling,
     )
 
 

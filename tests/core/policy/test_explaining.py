@@ -27,6 +27,12 @@ def with_orders(scope: Scope, **changes: object) -> Scope:
     return replace(scope, catalog=Catalog(generation=scope.catalog.generation, tables=tables))
 
 
+def test_a_plan_depends_on_how_many_rows_a_filter_hides(scope: Scope) -> None:
+    error = refuse_explain(EXPLAIN, with_orders(scope, filter='"orders"."id" < 5'))
+    assert error is not None
+    assert "not all of its rows" in error.message
+
+
 def test_tables_may_be_explained(scope: Scope) -> None:
     assert refuse_explain(EXPLAIN, scope) is None
 
