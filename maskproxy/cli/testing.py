@@ -31,7 +31,7 @@ def test(
     database: Annotated[str | None, typer.Option("--database", "-d", help="Default: the only one.")] = None,
     protect: Annotated[
         list[str] | None,
-        typer.Option(help="A label or schema.table.column that must not be told, whatever the rules say."),
+        typer.Option(help="A label or schema.table.column that must not be in clear, whatever the rules say."),
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="How many statements are sent to both.")] = QUERIES,
     seed: Annotated[int | None, typer.Option(help="Of values and statements.", show_default="random")] = None,

@@ -17,7 +17,7 @@ from maskproxy.cli.rulesets import GENERATION, connected
 from maskproxy.cli.twins.compare import Comparison, Results
 from maskproxy.cli.twins.databases import BASE, SERVER, TWINS, database, differing, make_base, make_twins
 from maskproxy.cli.twins.layout import read_layout
-from maskproxy.cli.twins.proxies import twin_proxies
+from maskproxy.cli.twins.proxy import twin_proxy
 from maskproxy.cli.twins.rebuild import Note, rebuild
 from maskproxy.cli.twins.schema import Schema, read_schema
 from maskproxy.cli.twins.statements import make_plays
@@ -40,7 +40,7 @@ class NothingToCompare(MaskproxyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """``protect``: columns or labels that must not be seen, whatever the rules say."""
+    """``protect``: columns or labels that must not be in clear, whatever the rules say."""
 
     database: str
     scopes: tuple[str, ...]
@@ -140,8 +140,8 @@ class _Run:
             ) from None
 
     async def _compare(self, found: Sequence[Subject], rows: Rows, chance: Random) -> Results:
-        self.told("starting two proxies")
-        async with twin_proxies(
+        self.told("starting the proxy")
+        async with twin_proxy(
             self.directory,
             self.server,
             TWINS,

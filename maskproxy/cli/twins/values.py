@@ -67,8 +67,11 @@ class Answers:
         self._reached = seen.union(*below)
 
     def of(self, column: ColumnRef) -> Answer:
-        if column in self._protected:
-            return HIDDEN
+        """What is protected and in clear all the same is made to differ, so that it is told."""
+        answer = self._by_rules(column)
+        return HIDDEN if answer.clear and column in self._protected else answer
+
+    def _by_rules(self, column: ColumnRef) -> Answer:
         if column.column in self._layout.tables[column.table_ref].filtered:
             return Answer(True)
         ways = [self._at(ColumnRef(table.schema, table.name, column.column)) for table in self._ways(column.table_ref)]
