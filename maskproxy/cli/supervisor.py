@@ -26,6 +26,7 @@ from maskproxy.store.store import open_store
 _SHORT_LIFE_SECONDS = 1.0  # a child that dies sooner is not started again at once
 _PAUSE_SECONDS = 0.5
 _READY_SECONDS = 30.0
+_WARM_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -91,12 +92,14 @@ class Supervisor:
         log.info("stopped")
 
     async def _announce(self) -> None:
-        """Say when clients can come."""
-        ends = time.monotonic() + _READY_SECONDS
-        while time.monotonic() < ends and not self._stopping.is_set():
+        """Say when clients can come, and their first statements are served at once; after a while, that they can
+        come."""
+        began = time.monotonic()
+        while time.monotonic() < began + _READY_SECONDS and not self._stopping.is_set():
+            patient = time.monotonic() < began + _WARM_SECONDS
             numbers = range(self._settings.workers)
             answers = [await ask(control_path(self._settings.run, n), {"op": "status"}) for n in numbers]
-            if all(map(_takes_clients, answers)):
+            if all(takes_clients(answer, warm=patient) for answer in answers):
                 log.info("ready", postgres=str(self._settings.listen.postgres), workers=len(answers))
                 return
             await asyncio.sleep(0.05)
@@ -162,9 +165,11 @@ class Supervisor:
                 process.send_signal(signal.SIGHUP)
 
 
-def _takes_clients(answer: dict[str, Any] | None) -> bool:
+def takes_clients(answer: dict[str, Any] | None, *, warm: bool) -> bool:
     """By what a worker says of itself; None when it does not answer."""
-    return bool(answer and answer["listening"] and all(each["available"] for each in answer["databases"].values()))
+    if not answer or (warm and not answer["warm"]):
+        return False
+    return bool(answer["listening"] and all(each["available"] for each in answer["databases"].values()))
 
 
 async def _stop(processes: Sequence[asyncio.subprocess.Process], patience: float) -> None:

@@ -26,6 +26,7 @@ from maskproxy.session.enforce import Policy, check_text
 
 Done = Callable[[Plan | StatementError], None]
 
+_START_SECONDS = 30.0  # until an analyst is there, on a machine that is very busy
 _PAUSE_SECONDS = 0.2  # before a first process that died is started again
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONWARNINGS")
 """What an interpreter needs to start; the worker's environment may hold passwords."""
@@ -46,8 +47,9 @@ class Inquiry:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """``given_up``: texts whose analyst was killed or died."""
+    """``given_up``: texts whose analyst was killed or died. ``ready``: analysts that wait for a text, or have one."""
 
+    ready: int
     waiting: int
     analysed: int
     given_up: int
@@ -63,11 +65,18 @@ class AnalysisPool:
         self._work = asyncio.Event()
         self._bounds = bounds or Bounds()
         self._forker = Forker(self._bounds)
+        self._ready: set[Analyst] = set()
         self._analysed = 0
         self._given_up = 0
 
+    @property
+    def warm(self) -> bool:
+        """Nothing has to be started before the next text is analysed."""
+        return self.statistics().ready == self._size
+
     def statistics(self) -> Statistics:
-        return Statistics(len(self._queue), self._analysed, self._given_up)
+        ready = sum(each.alive for each in self._ready)
+        return Statistics(ready, len(self._queue), self._analysed, self._given_up)
 
     def submit(self, client: Hashable, policy: Policy, text: str, done: Done) -> Callable[[], None]:
         """``done`` is called later, from the event loop, at most once. Call what this returns when it no longer
@@ -126,15 +135,22 @@ class AnalysisPool:
                 await asyncio.sleep(_PAUSE_SECONDS / 4)
                 continue
             try:
-                while not analyst.worn_out:
-                    inquiry = await self._next()
-                    if not analyst.alive:  # it died while it had nothing to do
-                        self._put_back(inquiry)
-                        break
-                    if not await self._ask(analyst, inquiry):
-                        break
+                if await analyst.started():
+                    self._ready.add(analyst)
+                    await self._serve(analyst)
             finally:
+                self._ready.discard(analyst)
                 self._forker.kill(analyst)
+
+    async def _serve(self, analyst: "Analyst") -> None:
+        """Until it is of no use any more."""
+        while not analyst.worn_out:
+            inquiry = await self._next()
+            if not analyst.alive:  # it died while it had nothing to do
+                self._put_back(inquiry)
+                break
+            if not await self._ask(analyst, inquiry):
+                break
 
     async def _next(self) -> Inquiry:
         while (inquiry := self._queue.take()) is None:
@@ -190,6 +206,14 @@ class Analyst:
         except BlockingIOError:
             return True
         except OSError:
+            return False
+
+    async def started(self) -> bool:
+        """Whether it is there, once that is known. The first process may have to import everything first, or die."""
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                return await self._read(LENGTH.size) == LENGTH.pack(0)
+        except (OSError, EOFError, TimeoutError):
             return False
 
     async def ask(self, policy: Policy, text: str) -> Plan | StatementError:

@@ -1,7 +1,9 @@
 """The processes in which statements are parsed: ``python -m maskproxy.proxy.analyst CPU-SECONDS BYTES``, by a worker.
 
-The first process imports the parsers and then does nothing but fork *analysts* of itself, which start in milliseconds
-and share its memory, and kill them. An analyst reads texts from its socket and answers each with a plan or a refusal.
+The first process imports the parsers, analyses one statement of ours, which has them load and compute what they keep,
+and then does nothing but fork *analysts* of itself, which start in milliseconds and share its memory, and kill them. An
+analyst says that it is there by an empty result; then it reads texts from its socket and answers each with a plan or a
+refusal.
 
 Parsers are made to be fed by their owner, not by a stranger: one text may take them seconds, gigabytes or down. So an
 analyst has bounds that the kernel enforces (CPU time per text by a timer whose signal kills, memory, no core file),
@@ -26,6 +28,9 @@ from typing import Final
 
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded
+from maskproxy.base.refs import Generation
+from maskproxy.core.catalog import Catalog
+from maskproxy.core.sql.analysis import analyse
 from maskproxy.proxy.analysis_wire import Brief, pack_result, unpack_policy
 from maskproxy.proxy.parent import die_with_parent
 from maskproxy.session.enforce import make_plan
@@ -34,6 +39,9 @@ COMMAND: Final = struct.Struct("!cI")  # F or K, number of the analyst
 HEADER: Final = struct.Struct("!BII")  # Request, number of the policy, length of what follows
 LENGTH: Final = struct.Struct("!I")  # of a result
 _NICENESS: Final = 10
+_FIRST: Final = (
+    "SELECT upper(n), count(*) FROM (VALUES ('a')) AS v(n) WHERE n <> 'b' AND CAST(n AS text) = n GROUP BY n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ def main(bounds: Bounds) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # they are for the worker; we end when it has ended
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold statements
+    analyse(_FIRST, Catalog(generation=Generation(0), tables={}))
     os.nice(_NICENESS)
     gc.collect()
     gc.freeze()  # what is shared with the analysts stays shared
@@ -88,6 +97,7 @@ def _live(channel: socket.socket, bounds: Bounds) -> None:
         memory = _address_space() + bounds.memory
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        channel.sendall(LENGTH.pack(0))
         _serve(channel, bounds.cpu_seconds)
     finally:
         os._exit(0)

@@ -261,6 +261,7 @@ class Worker:
             "worker": self.number,
             "pid": os.getpid(),
             "listening": self._listening,
+            "warm": self.analysts.warm,
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "sessions": len(self._connections),
             "accepted": self._accepted,

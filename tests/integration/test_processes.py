@@ -1,5 +1,7 @@
 """What dies comes back, what is reloaded is whole, what is told to stop finishes its work."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -11,6 +13,8 @@ import psutil
 import psycopg
 import pytest
 
+from maskproxy.base import limits
+from maskproxy.proxy.control import ask, control_path
 from tests.integration.test_conversation import MASKED_SSN, READ, SLOW
 from tests.support.proxies import DEMO_RULES, Proxy, run_proxy
 from tests.support.servers import Server
@@ -124,6 +128,7 @@ def test_worker_killed(own: Proxy) -> None:
     assert others, "the kernel gave every session to one worker"
     killed = time.monotonic()
     victim.kill()
+    victim.wait(BACK_SECONDS)  # as long as it dies it still listens
     while len(workers_of(own)) < 2:
         for session in others:
             assert session.execute(READ).fetchone() == (MASKED_SSN,)
@@ -136,6 +141,31 @@ def test_worker_killed(own: Proxy) -> None:
         sessions[0].execute(READ)
     for session in (*sessions, *fresh):
         session.close()
+
+
+async def test_a_worker_knows_whether_its_analysts_are_there(own: Proxy) -> None:
+    """They were when the supervisor said that clients can come. Statements that come while there are none wait."""
+    path = control_path(own.directory / "run", 0)
+
+    async def wait_until(warm: bool) -> None:
+        async with asyncio.timeout(20):
+            while (await ask(path, {"op": "status"}) or {})["warm"] is not warm:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    status = await ask(path, {"op": "status"})
+    assert status is not None
+    assert status["warm"]
+    assert status["analysts"]["ready"] == limits.MAX_ANALYSTS
+    (first,) = [
+        each for each in psutil.Process(status["pid"]).children() if "maskproxy.proxy.analyst" in each.cmdline()
+    ]
+    first.kill()
+    await wait_until(False)
+    for text in ("SELECT count(*) AS again FROM orders", "SELECT count(*) AS and_again FROM orders"):
+        with contextlib.ExitStack() as stack:
+            for session in [stack.enter_context(connect(own)) for _ in range(4)]:
+                session.execute(text)
+    await wait_until(True)
 
 
 def test_sighup_with_bad_rules_changes_nothing(own: Proxy) -> None:

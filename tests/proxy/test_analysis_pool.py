@@ -108,6 +108,25 @@ async def test_a_plan_and_a_refusal(policy: Policy) -> None:
         assert pool.statistics().given_up == 0
 
 
+async def ready(pool: AnalysisPool) -> None:
+    async with asyncio.timeout(20):
+        while not pool.warm:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def test_warm_when_all_analysts_are_there(policy: Policy) -> None:
+    async with running() as pool:
+        assert pool.statistics().ready == 0
+        await ready(pool)
+        for each in await analysts(2):
+            each.kill()
+            await gone(each)
+        assert pool.statistics().ready == 0
+        assert isinstance(await ask(pool, policy, TEXT), Plan)
+        assert isinstance(await ask(pool, policy, f"{TEXT} LIMIT 1"), Plan)
+        await ready(pool)
+
+
 async def test_what_nobody_needs_to_parse_is_refused_at_once(policy: Policy) -> None:
     async with running() as pool:
         assert isinstance(await ask(pool, policy, "SELECT '\udcff'"), InvalidEncoding)
@@ -157,6 +176,7 @@ async def test_too_much_cpu_time(policy: Policy) -> None:
 async def test_too_much_time(policy: Policy) -> None:
     """An analyst that does nothing, and one that would end in a moment."""
     async with running(1, Bounds(seconds=1.5)) as pool:
+        await ready(pool)
         (stopped,) = await analysts(1)
         stopped.suspend()
         begin = time.monotonic()
@@ -186,10 +206,11 @@ async def test_an_analyst_that_dies_idle_costs_nobody_a_statement(policy: Policy
 
 async def test_the_first_process_dies(policy: Policy) -> None:
     async with running() as pool:
-        await analysts(2)
+        theirs = await analysts(2)
         (first,) = first_processes()
         first.kill()
-        await asyncio.sleep(0.1)
+        for each in theirs:
+            await gone(each)
         assert isinstance(await ask(pool, policy, TEXT), Plan)
         assert pool.statistics().given_up == 0
 
