@@ -108,6 +108,8 @@ def _show(wish: Wish, findings: Findings) -> None:
     for each in findings.subjects:
         endings = _endings(findings, each)
         comment = "not tested: the same in both" if each.alone else ""
+        if each.masked and not endings["served"] + endings["differs"]:
+            comment = comment or "nothing was served"
         counts = (str(endings[ending]) for ending in ENDINGS)
         table.add_row(*map(Text, (str(each.target.column), each.seen, *counts, comment)))
     console.print(table)
@@ -120,7 +122,10 @@ def _show(wish: Wish, findings: Findings) -> None:
         count = len(findings.results.differences)
         console.print(f"{count} statements tell the twins apart; again with {again}", style="red bold")
     elif not findings.passed:
-        console.print(f"no statement was served, so nothing was tried; again with {again}", style="red bold")
+        console.print(
+            f"no statement about a column that differs was served: nothing was tried; again with {again}",
+            style="red bold",
+        )
     else:
         console.print(f"no difference ({again})", style="green")
 

@@ -39,10 +39,6 @@ class Results:
     differences: list[Difference] = field(default_factory=list)
     unsteady: int = 0
 
-    @property
-    def served(self) -> int:
-        return sum(each["served"] for each in self.endings.values())
-
     def add(self, play: Play, ending: str) -> None:
         self.endings.setdefault(play.target.column, Counter())[ending] += 1
 
@@ -125,7 +121,7 @@ class Comparison:
 
 def _perform(session: RawSession, play: Play) -> list[Frame]:
     """As simple queries; a single one then prepared, for text and for binary results."""
-    start = len(session.frames)
+    start = len(session.frames) if session.open else 0  # a login that is refused is the answer
     for statement in play.statements:
         session.query(statement)
     if session.status != IDLE:

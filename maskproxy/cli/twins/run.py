@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from maskproxy.cli.rulesets import GENERATION, connected
 from maskproxy.cli.twins.compare import Comparison, Results
 from maskproxy.cli.twins.databases import BASE, SERVER, TWINS, database, differing, make_base, make_twins
 from maskproxy.cli.twins.layout import read_layout
-from maskproxy.cli.twins.proxy import twin_proxy
+from maskproxy.cli.twins.proxy import ProxyNotStarted, twin_proxy
 from maskproxy.cli.twins.rebuild import Note, rebuild
 from maskproxy.cli.twins.schema import Schema, read_schema
 from maskproxy.cli.twins.statements import make_plays
@@ -57,8 +58,12 @@ class Findings:
 
     @property
     def passed(self) -> bool:
-        """Where nothing was served nothing was tried."""
-        return not self.results.differences and self.results.served > 0
+        """Where nothing was served of what differs, nothing was tried."""
+        return not self.results.differences and any(
+            self.results.endings.get(each.target.column, Counter())["served"]
+            for each in self.subjects
+            if not each.alone
+        )
 
 
 Told = Callable[[str], None]
@@ -153,7 +158,10 @@ class _Run:
             self.told(f"sending {self.wish.queries} statements to both")
             comparison = Comparison(addresses, TWINS, rows.tokens)
             plays = make_plays([each.target for each in found], self.wish.queries, chance)
-            return await asyncio.to_thread(comparison.run, plays)
+            try:
+                return await asyncio.to_thread(comparison.run, plays)
+            except OSError as error:
+                raise ProxyNotStarted("the proxy before the twins has ended", detail=str(error)) from error
 
 
 def _protected(wanted: Sequence[str], ruleset: RuleSet) -> frozenset[ColumnRef]:

@@ -36,6 +36,7 @@ class Subject:
     target: Target
     seen: str
     alone: bool
+    masked: bool
 
 
 def subjects(
@@ -106,7 +107,7 @@ class _Subjects:
             token=pairs.TOKEN in names,
             functions=self._functions(),
         )
-        return Subject(target, seen, alone=self.differing.isdisjoint(sources))
+        return Subject(target, seen, alone=self.differing.isdisjoint(sources), masked=bool(names))
 
     def _functions(self) -> tuple[str, ...]:
         known = self.ruleset.catalog.trusted.items()

@@ -51,6 +51,16 @@ async def test_a_schema_is_made_again(postgres18: Server) -> None:
     assert len(schema.keys) == 6
 
 
+async def test_a_schema_of_an_older_server_is_made_again(postgres15: Server, postgres18: Server) -> None:
+    async with fresh(postgres15, "twins_original") as original, fresh(postgres18, "twins_again") as again:
+        await original.execute((HERE / "schema.sql").read_text(encoding="utf-8"))
+        schema = await read_schema(original, TRUSTED)
+        assert await rebuild(again, schema) == []
+        made = await read_schema(again, TRUSTED)
+    assert {each.name for each in schema.objects} == {each.name for each in made.objects}
+    assert set(schema.keys) == set(made.keys)
+
+
 async def test_what_cannot_be_made_again_is_named_and_stands_for_itself(postgres18: Server) -> None:
     schema, again, notes = await made_again(postgres18, "lossy.sql")
     assert {(note.name, note.what) for note in notes} == {
