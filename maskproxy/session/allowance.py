@@ -26,11 +26,12 @@ def too_large() -> LimitExceeded:
     )
 
 
-def too_many_rows(limit: int) -> LimitExceeded:
-    return LimitExceeded(
-        f"the statement returns more than the {limit} rows that this scope allows",
-        hint="Add LIMIT or a narrower condition, or aggregate; the rows so far have been sent.",
-    )
+def too_many_rows(limit: int, *, wrote: bool) -> LimitExceeded:
+    """``wrote``: the server may have done with it before it is stopped."""
+    hint = "Add LIMIT or a narrower condition, or aggregate; the rows so far have been sent."
+    if wrote:
+        hint = "Leave RETURNING out or write fewer rows. Outside of a transaction block the rows may have been written."
+    return LimitExceeded(f"the statement returns more than the {limit} rows that this scope allows", hint=hint)
 
 
 @dataclass(slots=True)
@@ -98,7 +99,8 @@ def compared(plan: Plan) -> dict[ColumnRef, int]:
     found: dict[ColumnRef, int] = {}
     for statement in plan.statements:
         analysis, command = statement.analysis, statement.session
-        prepares = analysis is not None and analysis.kind is StatementKind.PREPARE
+        # what EXECUTE or Bind runs is of that kind too, and carries nothing
+        prepares = analysis is not None and analysis.kind is StatementKind.PREPARE and statement.carried is not None
         if prepares or (command is not None and command.verb in _FETCHES):
             continue
         for column, values in statement.disclosed.items():

@@ -38,6 +38,6 @@ def surplus(carrier: Carrier | None) -> int:
 
 
 def _stop(state: SessionState, head: Request, limit: int) -> None:
-    head.failure = too_many_rows(limit)
+    head.failure = too_many_rows(limit, wrote=head.plan is not None and not head.plan.reads_only)
     state.cancelling = True
     state.actions.append(CancelStatement())

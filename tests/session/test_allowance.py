@@ -1,5 +1,7 @@
 """What a principal may do in a minute and an hour."""
 
+from dataclasses import replace
+
 from maskproxy.base.errors import StatementError
 from maskproxy.base.refs import Generation
 from maskproxy.core.plan import Plan, Stamp, plan_text
@@ -93,6 +95,10 @@ def test_workers_share_the_comparisons() -> None:
 
 def test_what_is_compared_when_it_runs() -> None:
     assert sum(compared(plan("PREPARE p AS SELECT id FROM customers WHERE ssn = 'a'")).values()) == 0
+    prepared = plan("PREPARE p(text) AS SELECT id FROM customers WHERE ssn = $1")
+    (carried,) = [statement.carried for statement in prepared.statements]
+    assert carried is not None
+    assert sum(compared(replace(prepared, statements=(carried,))).values()) == 1  # at EXECUTE, or when it was bound
     assert sum(compared(plan("DECLARE c CURSOR FOR SELECT id FROM customers WHERE ssn = 'a'")).values()) == 1
     both = compared(plan("SELECT id FROM customers WHERE ssn = 'a'; SELECT id FROM customers WHERE ssn IN ('b', 'c')"))
     assert list(both.values()) == [3]

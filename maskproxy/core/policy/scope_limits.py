@@ -37,7 +37,7 @@ class ScopeLimits:
         if self.seconds is None:
             return asked
         milliseconds = None if asked is None else _milliseconds(asked)
-        return asked if milliseconds is not None and 0 < milliseconds <= self.seconds * 1_000 else f"{self.seconds}s"
+        return asked if milliseconds is not None and 1 <= milliseconds <= self.seconds * 1_000 else f"{self.seconds}s"
 
     def check(self, command: SessionCommand | None) -> None:
         """Raises Refused for a SET that gives a statement more time than there is."""
@@ -63,6 +63,6 @@ def _least(one: int | None, other: int | None) -> int | None:
 
 
 def _milliseconds(value: str) -> float | None:
-    """As the server reads it, rounding aside; None for what is no plain duration."""
+    """As the server reads it, rounding aside, by which less than one can be 0; None for what is no plain duration."""
     match = _DURATION.fullmatch(value.strip().lower())
     return None if match is None else int(match[1]) * _MILLISECONDS[match[2] or "ms"]

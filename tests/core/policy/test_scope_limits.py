@@ -59,6 +59,7 @@ def test_a_session_starts_with_at_most_the_limit(asked: str | None, given: str) 
     [
         "SET statement_timeout = 5001",
         "SET statement_timeout = 0",
+        "SET statement_timeout = '1us'",
         "SET LOCAL statement_timeout TO '1min'",
         "SET SESSION STATEMENT_TIMEOUT = '6s'",
         "BEGIN; SET statement_timeout = 0",
