@@ -58,6 +58,18 @@ def _listening(process: psutil.Process) -> set[int]:
     return {connection.laddr.port for connection in connections if connection.status == psutil.CONN_LISTEN}
 
 
+def wait_for_spare(proxy: Proxy) -> None:
+    """It has imported everything when it does nothing any more."""
+    used, deadline = -1.0, time.monotonic() + 30
+    while time.monotonic() < deadline:
+        children = set(psutil.Process(proxy.process.pid).children()) - set(workers_of(proxy))
+        before, used = used, sum(sum(child.cpu_times()[:2]) for child in children if "worker" in child.cmdline())
+        if used > 0.2 and used == before:
+            return
+        time.sleep(0.5)
+    raise TimeoutError("there is no spare worker")
+
+
 def connect(proxy: Proxy) -> psycopg.Connection:
     return psycopg.connect(proxy.dsn(recorded=False), autocommit=True)
 
@@ -121,6 +133,7 @@ def test_no_record_no_result(own: Proxy) -> None:
 def test_worker_killed(own: Proxy) -> None:
     workers = workers_of(own)
     assert len(workers) == 2
+    wait_for_spare(own)
     sessions = [connect(own) for _ in range(16)]
     owners = [owner(session, workers) for session in sessions]
     victim = owners[0]
@@ -147,9 +160,9 @@ async def test_a_worker_knows_whether_its_analysts_are_there(own: Proxy) -> None
     """They were when the supervisor said that clients can come. Statements that come while there are none wait."""
     path = control_path(own.directory / "run", 0)
 
-    async def wait_until(warm: bool) -> None:
+    async def wait_for_analysts(number: int) -> None:
         async with asyncio.timeout(20):
-            while (await ask(path, {"op": "status"}) or {})["warm"] is not warm:  # noqa: ASYNC110
+            while (await ask(path, {"op": "status"}) or {})["analysts"]["ready"] != number:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     status = await ask(path, {"op": "status"})
@@ -160,12 +173,12 @@ async def test_a_worker_knows_whether_its_analysts_are_there(own: Proxy) -> None
         each for each in psutil.Process(status["pid"]).children() if "maskproxy.proxy.analyst" in each.cmdline()
     ]
     first.kill()
-    await wait_until(False)
+    await wait_for_analysts(0)
     for text in ("SELECT count(*) AS again FROM orders", "SELECT count(*) AS and_again FROM orders"):
         with contextlib.ExitStack() as stack:
             for session in [stack.enter_context(connect(own)) for _ in range(4)]:
                 session.execute(text)
-    await wait_until(True)
+    await wait_for_analysts(limits.MAX_ANALYSTS)
 
 
 def test_sighup_with_bad_rules_changes_nothing(own: Proxy) -> None:
