@@ -49,9 +49,11 @@ SMALL: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Microseconds. ``similar`` is None where a plan is not shared."""
+    """Microseconds. ``usual`` is the median of what ``cold`` is the least of. ``similar`` is None where a plan is not
+    shared."""
 
     cold: float
+    usual: float
     similar: float | None
     exact: float
 
@@ -83,7 +85,8 @@ def measure(text: str, policy: Policy, tries: int) -> Sample:
         raise ValueError(f"{plan.message}: {text}")
     other = with_other_literals(text, policy)
     similar = None if other is None else least(lambda: policy.cached(other), tries, 1_000)
-    return Sample(least(cold, tries, 1), similar, least(lambda: policy.cached(text), tries, 1_000))
+    colds = spent(cold, tries, 1)
+    return Sample(min(colds), statistics.median(colds), similar, least(lambda: policy.cached(text), tries, 1_000))
 
 
 def with_other_literals(text: str, policy: Policy) -> str | None:
@@ -105,13 +108,18 @@ def with_other_literals(text: str, policy: Policy) -> str | None:
 
 def least(work: Callable[[], object], tries: int, repeats: int) -> float:
     """Microseconds of CPU, the least of the tries."""
+    return min(spent(work, tries, repeats))
+
+
+def spent(work: Callable[[], object], tries: int, repeats: int) -> list[float]:
+    """Microseconds of CPU, by try."""
     samples = []
     for _ in range(tries):
         begin = time.process_time()
         for _ in range(repeats):
             work()
         samples.append((time.process_time() - begin) / repeats * 1e6)
-    return min(samples)
+    return samples
 
 
 def table(samples: Mapping[str, Sample]) -> str:
@@ -124,13 +132,15 @@ def table(samples: Mapping[str, Sample]) -> str:
 
 def _row(name: str, sample: Sample) -> list[str]:
     similar = "" if sample.similar is None else f"{sample.similar:.1f}"
-    return [name, f"{sample.cold:,.0f}", similar, f"{sample.exact:.2f}"]
+    return [name, f"{sample.cold:,.0f} ({sample.usual:,.0f})", similar, f"{sample.exact:.2f}"]
 
 
 def _median(samples: Sequence[Sample]) -> list[str]:
     similar = [each.similar for each in samples if each.similar is not None]
-    cold, exact = (statistics.median(getattr(each, name) for each in samples) for name in ("cold", "exact"))
-    return _row(f"TPC-H, median of {len(samples)}", Sample(cold, statistics.median(similar), exact))
+    cold, usual, exact = (
+        statistics.median(getattr(each, name) for each in samples) for name in ("cold", "usual", "exact")
+    )
+    return _row(f"TPC-H, median of {len(samples)}", Sample(cold, usual, statistics.median(similar), exact))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

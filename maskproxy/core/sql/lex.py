@@ -211,8 +211,11 @@ def _check_depth(tokens: list[Token]) -> None:
 
 def _check_subscripts(tokens: list[Token]) -> None:
     """``x[1][1]...``: pairs of brackets side by side, counted at each depth of brackets."""
-    if sum(token.is_punctuation("[") for token in tokens) > limits.MAX_BRACKETS:
+    brackets = sum(token.kind is TokenKind.PUNCTUATION and token.value == "[" for token in tokens)
+    if brackets > limits.MAX_BRACKETS:
         raise LimitExceeded("statement has too many brackets")
+    if brackets < 2:
+        return
     chains = [0]
     before: Token | None = None
     for token in tokens:
