@@ -106,6 +106,10 @@ class EmbeddedPostgres:
     def password(self) -> Secret[str]:
         return Secret((self.directory / "password").read_text(encoding="ascii"))
 
+    def program(self, name: str) -> str:
+        """One of the programs that came with the server."""
+        return str(self._installation.program(name))
+
     def dsn(self, database: str = "postgres", user: str = SUPERUSER, password: Secret[str] | None = None) -> str:
         """A URL to log in with; any user but the superuser needs ``password``."""
         secret = (password or self.password).reveal()

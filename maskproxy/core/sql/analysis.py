@@ -16,24 +16,26 @@ from typing import Final
 
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError
-from maskproxy.core.catalog import Catalog, SearchPath
+from maskproxy.base.refs import TableRef
+from maskproxy.core.catalog import SYSTEM_SCHEMAS, Catalog, SearchPath
 from maskproxy.core.sql import carry, classify, copy_in, substitute
 from maskproxy.core.sql.facts import check_agreement, statement_facts
 from maskproxy.core.sql.findings import Findings
 from maskproxy.core.sql.findings import Output as Found
 from maskproxy.core.sql.flows import Queries
+from maskproxy.core.sql.flows_from import WRITABLE, unknown_table
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.lex import lex
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.oracle import Source, parse_statements
-from maskproxy.core.sql.oracle_queries import read_query
+from maskproxy.core.sql.oracle_queries import read_locked, read_query
 from maskproxy.core.sql.oracle_writes import read_statement
 from maskproxy.core.sql.parse_writes import parse_statement
 from maskproxy.core.sql.statement import Analysis, Carrier, Output, SessionCommand, Splice, StatementKind, Verb
 from maskproxy.core.sql.substitute import Evaluated
 from maskproxy.core.sql.target_filter import filter_splices
 from maskproxy.core.sql.tokens import Piece, split
-from maskproxy.core.sql.tree import combines
+from maskproxy.core.sql.tree import TableItem, combines
 from maskproxy.core.sql.tree_writes import Delete, Insert, StatementTree, Update
 
 _NOTHING: Final[Evaluated] = {}
@@ -58,6 +60,7 @@ _NODES: Final[Mapping[Verb, str]] = {
     Verb.FETCH: "fetch_stmt",
     Verb.MOVE: "fetch_stmt",
     Verb.EXECUTE: "execute_stmt",
+    Verb.LOCK: "lock_stmt",
 }
 
 
@@ -71,6 +74,7 @@ class Statement:
     command: SessionCommand | None
     tree: StatementTree | None
     carrier: Carrier | None = None
+    locked: tuple[TableItem, ...] = ()  # by LOCK
     copied: Piece | None = None  # the COPY FROM that it stands for
 
     @property
@@ -105,7 +109,13 @@ def interpret(
         return _copy_in(statement, statement.copied, catalog, search_path)
     piece, tree = statement.piece, statement.tree
     if tree is None:
-        return Analysis(kind=StatementKind.SESSION, start=piece.start, end=piece.end, session=statement.command)
+        return Analysis(
+            kind=StatementKind.SESSION,
+            start=piece.start,
+            end=piece.end,
+            tables=frozenset(_locked(item, catalog, search_path) for item in statement.locked),
+            session=statement.command,
+        )
     with _refusing():
         findings = Findings(catalog, search_path, AllowList(catalog, search_path), Mentions(tree), evaluated)
         outputs = Queries(findings).statement(tree)
@@ -131,6 +141,15 @@ def interpret(
         carrier=statement.carrier,
         combines=combined,
     )
+
+
+def _locked(item: TableItem, catalog: Catalog, search_path: SearchPath) -> TableRef:
+    table = catalog.lookup(item.schema, item.name, search_path)
+    if table is None or table.hidden or table.ref.schema in SYSTEM_SCHEMAS:
+        raise unknown_table(item)
+    if table.kind not in WRITABLE:
+        raise Refused(f'"{item.name}" is not a table', position=None if item.position is None else item.position + 1)
+    return table.ref
 
 
 def _copy_in(statement: Statement, piece: Piece, catalog: Catalog, search_path: SearchPath) -> Analysis:
@@ -189,7 +208,8 @@ def _read(text: str, search_path: SearchPath) -> Iterator[Statement]:
         elif node != _NODES[command.verb] or not classify.same_name(command, message):
             raise Refused("this statement is read differently by two parsers", position=piece.start + 1)
         else:
-            yield Statement(source, piece, command, None)
+            locked = read_locked(source, message) if command.verb is Verb.LOCK else ()
+            yield Statement(source, piece, command, None, locked=locked)
 
 
 def _check_agreement(statement: Statement, tree: StatementTree) -> None:

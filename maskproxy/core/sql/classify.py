@@ -115,13 +115,16 @@ def _assign(cursor: TokenCursor, name: str, local: bool, *, is_default: bool) ->
     values = [cursor.value()]
     while cursor.take_symbol(","):
         values.append(cursor.value())
-    if name.lower() == "search_path" and tuple(values) == cursor.search_path:
+    if name.lower() == "search_path" and (tuple(values) == cursor.search_path or values == [""]):
         return SessionCommand(
             Verb.SET, "search_path", None, local
-        )  # what it is already; 'a, b' in quotes would be one name
-    value = ", ".join(values) if name.lower() != "search_path" else ""
+        )  # what it is already, or nothing; 'a, b' in quotes would be one name
+    value = ", ".join(values) if name.lower() != "search_path" else _ONE_NAME
     settings.check_setting(name, value, search_path=cursor.search_path)
     return SessionCommand(Verb.SET, name.lower(), value, local)
+
+
+_ONE_NAME: Final = ","  # no path
 
 
 def _setting_name(cursor: TokenCursor) -> str:
@@ -215,6 +218,22 @@ def _execute(cursor: TokenCursor) -> SessionCommand:
     return SessionCommand(Verb.EXECUTE, name)
 
 
+def _lock(cursor: TokenCursor) -> SessionCommand:
+    """``LOCK TABLE ... IN ACCESS SHARE MODE``, which SELECT takes as well. The other grammar says of which tables."""
+    cursor.take("table")
+    while True:
+        cursor.take("only")
+        cursor.name()
+        if cursor.take_symbol("."):
+            cursor.name()
+        if not cursor.take_symbol(","):
+            break
+    if not cursor.take("in", "access", "share", "mode"):
+        raise cursor.refusal()
+    cursor.take("nowait")
+    return SessionCommand(Verb.LOCK)
+
+
 def same_name(command: SessionCommand, message: Message) -> bool:
     """The server's grammar reads the name, of what rows are fetched from, as ours does."""
     match command.verb:
@@ -247,4 +266,5 @@ _GRAMMAR: Final[Mapping[str, Callable[[TokenCursor], SessionCommand]]] = {
     "fetch": _fetch,
     "move": _fetch,
     "execute": _execute,
+    "lock": _lock,
 }

@@ -5,19 +5,22 @@ a column decides which rows there are, their order, their number or an error; ea
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Final, assert_never
 
 from maskproxy.base import limits
 from maskproxy.base.errors import AmbiguousColumn, LimitExceeded, Refused
 from maskproxy.core.sql.findings import Ctes, Findings, Output, Place
-from maskproxy.core.sql.flows_expressions import Expressions
+from maskproxy.core.sql.flows_expressions import PG_DUMPS_SETTING, Expressions
 from maskproxy.core.sql.flows_from import Relations
 from maskproxy.core.sql.flows_views import Views
 from maskproxy.core.sql.flows_writes import Writes
 from maskproxy.core.sql.grouping import add_dependents
 from maskproxy.core.sql.objects import check_no_reg, same_object
+from maskproxy.core.sql.oracle import Source, parse_statements
+from maskproxy.core.sql.oracle_queries import read_query
 from maskproxy.core.sql.resolve import Field, Flow, Scope, renamed
-from maskproxy.core.sql.statement import UseKind
+from maskproxy.core.sql.statement import SessionCommand, UseKind
 from maskproxy.core.sql.tree import (
     Call,
     Column,
@@ -55,11 +58,7 @@ class Queries:
 
     def statement(self, tree: StatementTree) -> tuple[Output, ...]:
         outputs = self._either(tree, _OUTSIDE)
-        if self._findings.session is not None and not (
-            isinstance(tree, Select)
-            and tree == Select(tail=Tail(), items=tree.items)
-            and any(map(_changes_session, tree.items))
-        ):
+        if self._findings.session is not None and not _is_session_statement(tree, self._findings.session):
             raise Refused("set_config is allowed in a plain SELECT without other clauses only")
         return outputs
 
@@ -302,6 +301,26 @@ def _either(one: Flow, other: Flow) -> Flow:
         same_object(one, other),
         one.reg or other.reg,
     )
+
+
+def _is_session_statement(tree: StatementTree, command: SessionCommand) -> bool:
+    """A plain SELECT of set_config, or the one by which pg_dump sets a setting if there is one. There is none in the
+    rows of pg_settings that a scope sees, so it sets nothing."""
+    if command.name == PG_DUMPS_SETTING:
+        return tree == _of_pg_dump()
+    return (
+        isinstance(tree, Select)
+        and tree == Select(tail=Tail(), items=tree.items)
+        and any(map(_changes_session, tree.items))
+    )
+
+
+@cache
+def _of_pg_dump() -> Query:
+    source = Source(
+        f"SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = '{PG_DUMPS_SETTING}'"  # noqa: S608
+    )
+    return read_query(source, parse_statements(source)[0][2])
 
 
 def _changes_session(item: Item) -> bool:

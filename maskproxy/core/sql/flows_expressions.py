@@ -35,6 +35,8 @@ from maskproxy.core.sql.tree import (
     Window,
 )
 
+PG_DUMPS_SETTING: Final = "restrict_nonsystem_relation_kind"
+
 QueryInterpreter = Callable[[Query, Place], tuple[Output, ...]]
 
 _TAKES_ANYTHING: Final = frozenset({"concat", "concat_ws", "count", "format"})
@@ -320,6 +322,13 @@ class Expressions:
             ):
                 self._check_shadow(call)
                 self._findings.parameters = max(self._findings.parameters, number)
+            case (
+                Column(("name",)),
+                Constant(),
+                Constant("false" as local),
+            ):  # of pg_settings, as pg_dump does (``flows``)
+                self._check_shadow(call)
+                name = PG_DUMPS_SETTING
             case _:
                 raise Refused("set_config takes literals only under a masking scope", position=_shown(call.position))
         if self._findings.session is not None:

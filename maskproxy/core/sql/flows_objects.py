@@ -188,6 +188,13 @@ class Objects:
         flow = computed(*(self._use(arg, place, kind) for arg in call.args))
         return Flow(flow.sources, object="type", reg=True)
 
+    def _acl_default(self, call: Call, place: Place, kind: UseKind) -> Flow:
+        """It names the role. Privileges are NULL, so nobody misses what they are by default."""
+        if len(call.args) != 2 or call.position is None or _has_parameter(call.args[0]):
+            raise Refused(f"{call.name} of this is not supported under a masking scope", position=_shown(call.position))
+        self._findings.edits.withheld[call.position] = (call, 'NULL::pg_catalog."char"')
+        return Flow(self._use(call.args[1], place, kind).sources)
+
     def _to_reg(self, call: Call, place: Place, kind: UseKind) -> Flow:
         """NULL for what does not exist, so for what is hidden too."""
         match call.args:
@@ -220,6 +227,7 @@ _SPECIAL: Final[Mapping[str, Callable[[Objects, Call, Place, UseKind], Flow]]] =
     "to_regclass": Objects._to_reg,
     "obj_description": Objects._obj_description,
     "shobj_description": Objects._obj_description,
+    "acldefault": Objects._acl_default,
     "current_database": Objects._current_database,
     "current_schema": Objects._current_database,
 }

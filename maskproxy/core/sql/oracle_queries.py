@@ -187,6 +187,19 @@ def read_table(reader: Reader, message: Message, *, sampled: bool = False) -> Ta
         )
 
 
+_ACCESS_SHARE: Final = 1  # AccessShareLock in lockdefs.h
+
+
+def read_locked(source: Source, message: Message) -> tuple[TableItem, ...]:
+    """The tables of LOCK."""
+    reader = Reader(source, read_query)
+    with reader.fields(message) as fields:
+        fields.take("nowait")
+        if fields.take("mode") != _ACCESS_SHARE:
+            raise source.refusal("a lock that excludes others")
+        return tuple(read_table(reader, each.range_var) for each in fields.take("relations"))
+
+
 def _sample(reader: Reader, message: Message) -> FromItem:
     """TABLESAMPLE by one of the two built-in methods with constants: rows are chosen by chance, not by values."""
     with reader.fields(message) as fields:

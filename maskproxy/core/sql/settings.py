@@ -28,7 +28,7 @@ _READ_ONLY: Final = "read only"
 def check_setting(name: str, value: str, *, search_path: tuple[str, ...]) -> None:
     """Raises Refused, with a HINT, unless a client may set ``name`` to ``value``.
 
-    ``search_path`` is the pinned one: a client may set exactly that, since drivers do, but no other.
+    ``search_path`` is the pinned one: a client may set exactly that, since drivers do, or an empty one.
     """
     rule = _RULES.get(name.lower())
     if rule is None or rule == _READ_ONLY:
@@ -83,7 +83,9 @@ def _allowed(rule: str) -> str:
 
 
 def _check_search_path(value: str, search_path: tuple[str, ...]) -> None:
-    if _split_names(value) != search_path:
+    """Under an empty one a name without schema is a built-in's or nobody's, so whatever we take it for by the pinned
+    path, it means the same or fails."""
+    if value and _split_names(value) != search_path:
         raise Refused("the search path may not be changed", hint="Write the schema before the name: schema.table.")
 
 

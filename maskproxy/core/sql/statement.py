@@ -39,6 +39,7 @@ class Verb(StrEnum):
     UNLISTEN = "unlisten"
     FETCH = "fetch"  # this and MOVE: from the cursor or portal ``name``
     MOVE = "move"
+    LOCK = "lock"  # of tables, against changes of their definition
     EXECUTE = "execute"  # of the prepared statement ``name``
 
 
