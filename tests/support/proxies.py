@@ -34,7 +34,7 @@ GRANTS: Mapping[str, Sequence[str]] = {"agent": ["support"], "analyst": ["analys
 VISIBLE: Mapping[str, frozenset[str]] = {"root": canaries.EVERYTHING}
 """Principal -> labels it may see as they are."""
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 T = TypeVar("T")
 
