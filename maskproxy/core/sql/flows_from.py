@@ -63,6 +63,7 @@ _ARRAY_FUNCTIONS: Final = frozenset(
         "string_to_array",
         "trim_array",
         "tsvector_to_array",
+        "xpath",
     ]
 )
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import postgast.pg_query_pb2 as pg
 
-from maskproxy.core.sql import oracle_chains, oracle_json
+from maskproxy.core.sql import oracle_chains, oracle_json, oracle_xml
 from maskproxy.core.sql.oracle import Fields, Message, Source, node, strings, unknown
 from maskproxy.core.sql.tree import (
     Call,
@@ -386,4 +386,5 @@ _READERS: Final[Mapping[str, Callable[[Reader, Message], Expression]]] = {
     "func_call": _func_call,
     "set_to_default": _default,
     **oracle_json.READERS,
+    **oracle_xml.READERS,
 }

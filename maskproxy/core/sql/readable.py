@@ -29,6 +29,7 @@ _JSON: Final = frozenset(
         "json_value",
     }
 )
+_XML: Final = frozenset({"xmlattributes", "xmlconcat", "xmlelement", "xmlforest", "xmlparse", "xmlpi", "xmlserialize"})
 _CLAUSES: Final = frozenset({"returning", "format", "with", "without", "keep", "omit", "columns", "default"})
 _BEHAVIORS: Final = frozenset({"absent", "empty", "error", "false", "null", "true", "unknown"})
 _NO_ARRAYS: Final = frozenset({"oid", "regclass", "regtype", "regproc", "regnamespace", "name"})
@@ -65,9 +66,14 @@ def _edits(tokens: Sequence[Token]) -> Iterator[Edit]:
                 yield after[0].start, after[0].end, "text"
         elif token.is_word("using") and after[0].is_punctuation("("):
             yield from _using_alias(tokens, index)
+        elif token.is_word("is", "not") and after[0].is_word("document"):
+            yield after[0].start, after[0].end, "null"
         elif token.is_word(*_JSON) and after[0].is_punctuation("("):
             yield token.start, token.end, _PLAIN
             yield from _json(tokens, index + 1)
+        elif token.is_word(*_XML) and after[0].is_punctuation("("):
+            yield token.start, token.end, _PLAIN
+            yield from _xml(tokens, index + 1)
 
 
 def _using_alias(tokens: Sequence[Token], index: int) -> Iterator[Edit]:
@@ -104,6 +110,26 @@ def _json(tokens: Sequence[Token], opening: int) -> Iterator[Edit]:
             yield token.start, tokens[index + 1].end, " "
         elif token.is_word(*_CLAUSES) or _is_behavior(tokens, index):
             clause = token.start
+
+
+def _xml(tokens: Sequence[Token], opening: int) -> Iterator[Edit]:
+    """``(NAME label, value AS name)`` and the like, as ``(1, value)``."""
+    function, ahead = tokens[opening - 1], tokens[opening + 1 : opening + 3]
+    if len(ahead) == 2 and ahead[0].is_word("name") and function.is_word("xmlelement", "xmlpi"):
+        yield ahead[0].start, ahead[1].end, "1"
+    elif ahead and function.is_word("xmlparse", "xmlserialize"):  # DOCUMENT or CONTENT
+        yield ahead[0].start, ahead[0].end, " "
+    depth, clause = 0, None
+    for index in range(opening, len(tokens)):
+        token = tokens[index]
+        depth += token.is_punctuation("(") - token.is_punctuation(")")
+        if clause is not None and (depth == 0 or (depth == 1 and token.is_punctuation(","))):
+            yield clause, token.start, " "
+            clause = None
+        if depth == 0:
+            return
+        if depth == 1 and clause is None and token.is_word("as", "preserve", "strip"):
+            clause = token.start if _is_behind_a_value(tokens, index) else None
 
 
 def _is_behavior(tokens: Sequence[Token], index: int) -> bool:

@@ -24,7 +24,10 @@ from tests.support.servers import Server
 QUERIES = [
     each
     for each in load()
-    if not isinstance(each.case.want, list) and each.case.want.outputs and not each.case.want.writes
+    if not isinstance(each.case.want, list)
+    and each.case.want.outputs
+    and not each.case.want.writes
+    and not each.where.startswith("sqlxml")  # this server was built without libxml
 ]
 GENERATED = 150
 
