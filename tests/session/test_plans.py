@@ -1,22 +1,18 @@
 """The cache of plans: what is found again, by text and by shape, and that it is what a new analysis would say."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from random import Random
 
 import pytest
 
-from maskproxy.audit.literals import strip_literals
 from maskproxy.base.errors import StatementError
-from maskproxy.core.plan import Plan, plan_text
+from maskproxy.core.plan import Plan
 from maskproxy.core.policy.ruleset import Scope
-from maskproxy.core.sql.shape import LiteralKind, shape
-from maskproxy.core.sql.statement import Analysis
 from maskproxy.session.enforce import Policy
 from maskproxy.session.plans import PlanCache
 from tests.core.sql.generated import Generator
-from tests.support.corpus import SEARCH_PATH, STAMP, all_cases
+from tests.session.mutated import check_together
+from tests.support.corpus import SEARCH_PATH, all_cases
 from tests.support.rules import compiled, read_rules
 
 BOUND = 1 << 24
@@ -118,57 +114,10 @@ def test_many_shapes_and_variants_stay_bounded(policies: dict[str, Policy]) -> N
 
 # That it is right: whatever is found is what a new analysis says, but for positions
 
-_VALUES = {
-    LiteralKind.STRING: ["''", "'x'", "'it''s'", "'1'", "'2020-01-01'", "'month'", "'7 days'", "'$.a'", "'{}'",
-                         "'email'", "'public.customers'", "'TimeZone'", "'ssn'", "'%'", "'{1,2}'"],
-    LiteralKind.INTEGER: ["0", "1", "2", "3", "8", "40", "999999999"],
-    LiteralKind.DECIMAL: ["0.5", "1.0", "2.25", "10.0"],
-}  # fmt: skip
-
-
-def mutations(text: str, random: Random, number: int) -> Iterator[str]:
-    found = shape(text)
-    if found is None or not found.literals:
-        return
-    for _ in range(number):
-        yield "".join(random.choice(_VALUES[part]) if isinstance(part, LiteralKind) else part for part in found.key)
-
-
-def bare(plan: Plan) -> Plan:
-    """Without text, identity and positions."""
-
-    def analysis(of: Analysis) -> Analysis:
-        outputs = tuple(replace(output, position=None) for output in of.outputs)
-        return replace(of, start=0, end=0, outputs=outputs, uses=(), splices=(), literals=frozenset())
-
-    statements = tuple(
-        replace(each, analysis=None if each.analysis is None else analysis(each.analysis)) for each in plan.statements
-    )
-    return replace(plan, text="", statements=statements, pattern=None)
-
-
-def fields(plan: Plan) -> tuple[object, ...]:
-    return plan.sql, plan.statements, plan.stamp, plan.transparent, plan.reads_only, plan.touches_masked
-
 
 def check(texts: list[str], scope: Scope, mutated: int) -> int:
     """Checks each text under mutation, and returns how many were found."""
-    random, hits = Random(7), 0
-    for text in texts:
-        try:
-            plans = cache_of(plan_text(text, scope, SEARCH_PATH, STAMP))
-        except StatementError:
-            continue
-        for other in mutations(text, random, mutated):
-            found = plans.get(other)
-            if found is None or other == text:
-                continue
-            hits += 1
-            assert found.text == other
-            cold = plan_text(other, scope, SEARCH_PATH, STAMP)
-            assert fields(bare(found)) == fields(bare(cold)), other
-            assert strip_literals(other) == strip_literals(text)
-    return hits
+    return sum(check_together([text], scope, SEARCH_PATH, mutated) for text in texts)
 
 
 @cache

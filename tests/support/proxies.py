@@ -191,7 +191,7 @@ def _prepare(
 async def _grant(directory: Path, grants: Mapping[str, Sequence[str]], databases: Sequence[str]) -> Mapping[str, str]:
     """A principal, a token, and a grant for each database; the tokens by principal."""
     tokens = {}
-    until = datetime.now(UTC) + timedelta(hours=1)
+    until = datetime.now(UTC) + timedelta(days=1)  # long runs take hours
     async with open_store(f"sqlite+aiosqlite:///{directory / 'store.db'}") as store:
         for principal, scopes in grants.items():
             await store.add_principal(principal)

@@ -29,7 +29,7 @@ class Definition:
 @lru_cache(maxsize=4096)
 def read_definition(text: str) -> Definition:
     """Raises a StatementError when it is not read as one query, alike by both parsers."""
-    text = text.rstrip().removesuffix(";")
+    text = text.strip().removesuffix(";")
     tokens = lex(text)
     source = Source(text)
     statements = parse_statements(source)

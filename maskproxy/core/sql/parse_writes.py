@@ -27,7 +27,7 @@ _CONFLICT_ARGS: Final = frozenset({"expressions", "action", "conflict_keys", "in
 
 
 def parse_statement(text: str, tokens: Sequence[Token]) -> StatementFacts:
-    """The facts of one statement, which the tokens are of.
+    """The facts of one statement, which the tokens are of and begin.
 
     Raises Refused when sqlglot cannot read it or reads it as something else, LimitExceeded where that would take long.
     """

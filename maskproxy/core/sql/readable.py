@@ -1,8 +1,8 @@
 """A statement's text as the second parser can read it: without syntax that is new to it.
 
-What is taken away names no column: types, operators, clauses of constants and options, names of joins and variables. If
-that is wrong of a text, then the server's tree has a reference there which the second parser does not see, and the two
-disagree.
+What is taken away names no column: types, operators, clauses of constants and options, names of joins and variables,
+and what strings hold (plans are shared by texts that differ in it, so all of them must be read alike). If that is wrong
+of a text, then the server's tree has a reference there which the second parser does not see, and the two disagree.
 """
 
 from collections.abc import Iterator, Sequence
@@ -59,6 +59,8 @@ def _edits(tokens: Sequence[Token]) -> Iterator[Edit]:
             yield token.end, token.end, " "
         elif token.kind is TokenKind.OPERATOR and token.value in _NO_TOKENS:
             yield token.start, token.end, "||"
+        elif token.kind is TokenKind.STRING:  # sqlglot parses some, such as the step of generate_series
+            yield token.start, token.end, "'1'"
         if not after:
             return
         if token.value == "::" and tokens[index + 2 : index + 3] and tokens[index + 2].is_punctuation("["):

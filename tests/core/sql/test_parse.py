@@ -49,6 +49,22 @@ def test_the_known_misreadings_are_refused(sql: str) -> None:
         analyse(sql, shop("everything"))
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT generate_series(a, b, {}) FROM t",
+        "SELECT date_trunc({}, a) FROM t WHERE a > b + interval {}",
+        "SELECT a -> {} FROM t WHERE b #>> {} = {}",
+        "SELECT a FROM t WHERE b LIKE {} ESCAPE {}",
+    ],
+)
+@pytest.mark.parametrize("string", ["'ssn'", "'a b'", "'it''s'", "'$.x'", "E'\\n'", "$$a$$", "'7 days'"])
+def test_what_strings_hold_is_read_by_neither_parser(sql: str, string: str) -> None:
+    """Nor could it be: a plan is shared by texts with other strings."""
+    text = sql.replace("{}", string)
+    assert parse_statement(text, lex(text)) == server_facts(text)
+
+
 def test_operators_that_sqlglot_cannot_read() -> None:
     """Between operands both parsers see what stands on either side. These are rare, and refused."""
     unread = set()
