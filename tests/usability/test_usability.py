@@ -14,10 +14,7 @@ from tests.usability.suites import SUITES, texts
 EXPLAINED: Mapping[str, Mapping[str, str]] = {
     "tpc-h": {},
     "tpc-ds": {},
-    "everyday": {
-        "joins: join using with an alias": "only one of the two parsers reads it",
-        "values: chain of concatenations": "98 operators deep; the decoder of the server's tree stops at 50",
-    },
+    "everyday": {},
 }
 """Suite, then the query that is not served as on the twin: why."""
 
