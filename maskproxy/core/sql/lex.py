@@ -136,7 +136,11 @@ def _take(text: str, match: re.Match[str], tokens: list[Token]) -> int:
         case "comment":
             return _end_of_comment(text, start)
         case "unicode":
-            raise Refused("names and strings with Unicode escapes (U&) are not supported", position=start + 1)
+            raise Refused(
+                "names and strings with Unicode escapes (U&) are not supported",
+                hint="Write the characters themselves.",
+                position=start + 1,
+            )
         case "operator":
             end = _end_of_operator(match[0], start)
             value = text[start:end]

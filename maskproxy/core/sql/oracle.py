@@ -61,6 +61,7 @@ _INSTEAD: Final = {
     "XMLTABLE": "Use json functions, or xml outside of the database.",
     "this XML expression": "XMLELEMENT, XMLFOREST, XMLCONCAT, XMLPARSE, XMLPI and XMLSERIALIZE are supported.",
     "OVER after this aggregate": "Use json_agg or jsonb_agg, which take OVER.",
+    "a field of a row value, (row).field,": "Name it by its table; of json use jsonb_to_record(...) AS r(a type).",
     "a name with a database": "Write schema.table.",
     "ORDER BY USING": "Write ASC or DESC.",
 }
