@@ -22,14 +22,16 @@ pytestmark = pytest.mark.server
 SCHEMA = """
 CREATE TABLE public.people (id int4 PRIMARY KEY, note text, ssn text);
 INSERT INTO public.people SELECT n, 'note ' || n, 'CANARY-' || n FROM generate_series(1, 50) AS n;
-GRANT SELECT ON public.people TO PUBLIC;
+CREATE TABLE public.orders (id int4);
+INSERT INTO public.orders VALUES (1);
+GRANT SELECT ON public.people, public.orders TO PUBLIC;
 """
 RULES = """version: 1
 database: shop
 labels: {ssn: [public.people.ssn]}
 masks: {ssn: {mask: redact}}
 scopes:
-  support: {select: ["public.*"]}
+  support: {select: ["public.*"], update: [public.orders]}
   root: {unrestricted: true}
 """
 ANEW = """
@@ -194,3 +196,35 @@ def test_the_lock(served: tuple[Proxy, Server, str], tmp_path: Path) -> None:
         lock.write_text("nonsense\n")
         with proxy.log_contains("reload refused"):
             proxy.reload(RULES)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT to_jsonb(o) FROM orders o",
+        "SELECT o FROM orders o",
+        "SELECT ROW(o.*)::text FROM orders o",
+        "SELECT x FROM (SELECT * FROM orders) x",
+        "WITH o AS (TABLE orders) SELECT json_agg(o) FROM o",
+        "SELECT to_jsonb(j) FROM (orders a JOIN people b USING (id)) AS j",
+        "SELECT count(*) FROM orders WHERE orders::text LIKE '%CANARY%'",
+        "UPDATE orders SET id = 1 RETURNING to_jsonb(orders)",
+        "SELECT * FROM orders",
+    ],
+)
+def test_a_column_added_a_moment_ago_comes_with_no_row(served: tuple[Proxy, Server, str], sql: str) -> None:
+    """Before the catalog is read again: in a table of which everything else is clear."""
+    _, server, database = served
+    proxy = served[0]
+    with psycopg.connect(proxy.dsn(), autocommit=True) as agent, psycopg.connect(server.dsn(database)) as owner:
+        owner.autocommit = True
+        deadline = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(psycopg.errors.UndefinedTable):
+                assert agent.execute("SELECT * FROM orders").fetchall() == [(1,)]
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        owner.execute("ALTER TABLE public.orders ADD COLUMN more text DEFAULT 'CANARY'")
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            assert agent.execute(sql.encode()).fetchall() != [(1,)] or "count" not in sql

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused
 from maskproxy.base.refs import ColumnRef, TableRef
-from maskproxy.core.catalog import Catalog, RelationKind, SearchPath, Table
+from maskproxy.core.catalog import SYSTEM_SCHEMAS, Catalog, RelationKind, SearchPath, Table
 from maskproxy.core.sql.functions import AllowList
 from maskproxy.core.sql.mentions import Mentions
 from maskproxy.core.sql.resolve import Field, Flow, Scope
@@ -80,7 +80,9 @@ class Findings:
 
     def substitutes(self, item: TableItem, table: Table) -> bool:
         """Whether a derived table must take the place of this reference."""
-        return self._evaluates(table) or (table.is_partly_visible and self.mentions.can_reach_hidden(item, table))
+        if self._evaluates(table) or (table.is_partly_visible and self.mentions.can_reach_hidden(item, table)):
+            return True
+        return not self.depth and table.ref.schema not in SYSTEM_SCHEMAS and self.mentions.takes_unnamed(item)
 
     def substitute(self, item: TableItem, derived: str) -> None:
         if item.position is None:

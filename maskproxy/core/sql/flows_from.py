@@ -152,7 +152,7 @@ class Relations:
             )
         if item.sampled:
             # which rows are drawn depends on where they are stored, and so on the widths of all their values
-            if table.is_partly_visible:
+            if table.is_partly_visible or self._findings.mentions.takes_unnamed(item):
                 raise Refused(
                     f'TABLESAMPLE of "{item.name}" is not supported under a masking scope',
                     position=_shown(item.position),

@@ -143,7 +143,8 @@ class Writes:
         Last, so that naming a hidden column is naming one that does not exist."""
         table = replace(table, filter="")  # no statement reaches rows behind a filter of its target
         listed = frozenset(self._findings.edits.stars)
-        if table.is_partly_visible and self._findings.mentions.can_reach_hidden(item, table, listed):
+        mentions = self._findings.mentions
+        if mentions.takes_unnamed(item) or (table.is_partly_visible and mentions.can_reach_hidden(item, table, listed)):
             raise Refused(
                 f'this write to "{item.name}" is not supported under a masking scope',
                 hint="Name the columns in RETURNING, and give the table an alias that is no column's name.",

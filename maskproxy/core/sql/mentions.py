@@ -10,7 +10,19 @@ from functools import cached_property
 from typing import Any
 
 from maskproxy.core.catalog import Table
-from maskproxy.core.sql.tree import Column, FromItem, JoinItem, Select, Star, TableItem
+from maskproxy.core.sql.tree import (
+    Column,
+    Cte,
+    DerivedItem,
+    FromItem,
+    Item,
+    JoinItem,
+    Select,
+    SetOperation,
+    Star,
+    TableItem,
+    Values,
+)
 from maskproxy.core.sql.tree_writes import Insert, StatementTree, WriteTree
 
 
@@ -29,6 +41,16 @@ class Mentions:
         if name in self._rows(listed) or self._is_starred(item.position, listed):
             return True
         return any(column.hidden and column.name in self._columns for column in table.columns)
+
+    def takes_unnamed(self, item: TableItem) -> bool:
+        """The statement can use columns of this table that it does not name, and the server's description of the result
+        does not tell: a column that was added a moment ago would come with its whole row."""
+        name = item.name if item.alias is None else item.alias.name
+        if name in self._unguarded_rows or not self._unguarded_rows.isdisjoint(self._join_names):
+            return True
+        if self._unguarded_rows.isdisjoint(self._derived_names):
+            return False
+        return any(item.position in tables for star, tables in self._inner_stars if star not in self._described)
 
     def names(self, column: str) -> bool:
         """Some column reference has this name in it."""
@@ -81,6 +103,39 @@ class Mentions:
         return position is None or any(position in tables for star, tables in self._starred if star not in listed)
 
     @cached_property
+    def _described(self) -> frozenset[int]:
+        """Identities of stars whose columns are columns of the result."""
+        return frozenset(id(item.expression) for item in _result(self._tree) if isinstance(item.expression, Star))
+
+    @cached_property
+    def _unguarded_rows(self) -> frozenset[str]:
+        """What may be a whole row in an expression, or stand for one in a query within."""
+        stars = (star for star in self._stars if star.qualifier and id(star) not in self._described)
+        return self._bare.union(star.qualifier[-1] for star in stars)
+
+    @cached_property
+    def _derived_names(self) -> frozenset[str]:
+        """Names of queries within, whose rows may be those of a star."""
+        aliases = (node.alias for node in self._nodes if isinstance(node, DerivedItem | TableItem | JoinItem))
+        ctes = (node.name for node in self._nodes if isinstance(node, Cte))
+        return frozenset(ctes).union(alias.name for alias in aliases if alias is not None)
+
+    @cached_property
+    def _join_names(self) -> frozenset[str]:
+        joins = (node.alias for node in self._nodes if isinstance(node, JoinItem))
+        return frozenset(alias.name for alias in joins if alias is not None)
+
+    @cached_property
+    def _inner_stars(self) -> tuple[tuple[int, frozenset[int | None]], ...]:
+        """As ``_starred``, by the star's identity, those with a qualifier left to ``_unguarded_rows``."""
+        return tuple(
+            (id(star), frozenset(table.position for item in _from_items(node) for table in _tables(item)))
+            for node in self._nodes
+            if isinstance(node, Select | WriteTree)
+            for star in _bare_stars(node)
+        )
+
+    @cached_property
     def _counts_columns(self) -> bool:
         """NATURAL compares all columns; new names for a join's columns go by their number; a join's whole row has
         all of both sides."""
@@ -89,6 +144,19 @@ class Mentions:
         return any(join.natural for join in joins) or any(
             alias.columns or alias.name in self._rows() for alias in aliases
         )
+
+
+def _result(tree: StatementTree) -> tuple[Item, ...]:
+    """The entries that make the columns of a statement's result."""
+    match tree:
+        case Select():
+            return tree.items
+        case SetOperation():
+            return (*_result(tree.left), *_result(tree.right))
+        case Values():
+            return ()
+        case _:
+            return tree.returning
 
 
 def _bare_stars(node: Select | WriteTree) -> Iterator[Star]:

@@ -93,7 +93,7 @@ def test_positions_are_of_the_whole_text() -> None:
         ("SELECT count(c) FROM customers c", 1),
         ("SELECT count(c.*) FROM customers c", 1),
         ("SELECT row_to_json(customers) FROM customers", 1),
-        ("SELECT count(j) FROM (customers c JOIN orders o ON true) AS j", 1),
+        ("SELECT count(j) FROM (customers c JOIN orders o ON true) AS j", 2),
         ("SELECT g FROM customers AS c(a, b, c, d, e, f, g)", 1),
         ("SELECT a FROM (customers c JOIN orders o ON true) AS j(a)", 1),
         ("SELECT (SELECT notes FROM customers LIMIT 1) FROM (SELECT 1 AS notes) q", 1),
