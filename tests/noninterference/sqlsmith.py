@@ -6,6 +6,7 @@ serves for nothing else. What differs between any two sessions, such as clocks, 
 
 import re
 import subprocess
+from collections.abc import Collection
 from typing import Final
 
 import postgast
@@ -27,7 +28,14 @@ _POLYMORPHIC: Final = ("anyarray", "anyelement", "anynonarray", "anycompatible",
 # scope may not see at all goes, since the first name of it would end a statement's analysis.
 _SHOWN: Final = """
 SET allow_system_table_mods = on;
-DROP TABLE public.payroll, public.events_low, public.events_high, public.routes;
+DO $$ DECLARE unseen record; BEGIN
+    FOR unseen IN SELECT relname, relkind FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm') AND relname <> ALL ({seen})
+    LOOP
+        EXECUTE format('DROP %s IF EXISTS public.%I CASCADE', CASE unseen.relkind
+            WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END, unseen.relname);
+    END LOOP;
+END $$;
 DROP FUNCTION public.cust_code, public.cust_code_def, public.tell CASCADE;
 ALTER TABLE public.persons DROP COLUMN memo, DROP COLUMN place, ALTER COLUMN code TYPE text;
 ALTER TABLE public.accounts DROP COLUMN pin_length, DROP COLUMN pin;
@@ -49,14 +57,20 @@ _ARRAY: Final = re.compile(r"as _(\w+)\)")  # its name for arrays, which nobody 
 _SAMPLE: Final = re.compile(r"tablesample (system|bernoulli) \([\d.]+\)")
 
 
-def statements(server: Server, template: str, seed: int, count: int) -> list[str]:
-    """What sqlsmith makes over a database like ``template``. Raises debian.Unavailable without sqlsmith."""
+def statements(server: Server, template: str, seen: Collection[str], seed: int, count: int) -> list[str]:
+    """What sqlsmith makes over some relations of a database like ``template``. Raises debian.Unavailable."""
     program = debian_binary("sqlsmith", "usr/bin/sqlsmith")
     name = f"{template}_smith"
     with server.admin() as admin:
         identifier = sql.Identifier(name)
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(identifier, sql.Identifier(template)))
-    lists = {"functions": FUNCTIONS, "outside": _OUTSIDE, "operators": OPERATORS, "types": [*TYPES, *_POLYMORPHIC]}
+    lists = {
+        "seen": seen,
+        "functions": FUNCTIONS,
+        "outside": _OUTSIDE,
+        "operators": OPERATORS,
+        "types": [*TYPES, *_POLYMORPHIC],
+    }
     with server.admin(name) as admin:
         literals = {key: sql.Literal(sorted(each)) for key, each in lists.items()}
         admin.execute(sql.SQL(_SHOWN).format(database=identifier, **literals))

@@ -250,6 +250,8 @@ def nodes(text: str) -> Nodes:
                 found.aliases.update([message.ctename, *_strings(message.aliascolnames)])
             case "ResTarget" if message.name:
                 found.aliases[message.name] += 1
+            case "XmlExpr":  # names of its elements and attributes, which no one can refer to
+                found.aliases.subtract(each.res_target.name for each in message.named_args if each.res_target.name)
             case "JoinExpr":
                 found.aliases.update(_strings(message.using_clause))
             case "FuncCall":
