@@ -264,6 +264,43 @@ def failed_transaction(session: RawSession) -> None:
     session.query(SSN)
 
 
+def names_after_rollback(session: RawSession) -> None:
+    """A cursor is gone with its savepoint, a prepared statement stays when its transaction is rolled back."""
+    clear = "SELECT id FROM orders"
+    for sql in (
+        *("BEGIN", "SAVEPOINT a", f"DECLARE c CURSOR FOR {SSN}", "ROLLBACK TO a", f"DECLARE c CURSOR FOR {clear}"),
+        *("FETCH ALL FROM c", "ROLLBACK TO a", f"DECLARE c CURSOR FOR {SSN}", "FETCH 2 FROM c", "COMMIT", "FETCH c"),
+        *("BEGIN", f"PREPARE p AS {clear}", "ROLLBACK", f"PREPARE p AS {SSN}", "EXECUTE p", "DEALLOCATE p"),
+        *("BEGIN", f"PREPARE p AS {SSN}", "SELECT 1/0", "ROLLBACK", "EXECUTE p"),
+    ):
+        session.query(sql)
+
+
+def settings_after_savepoint(session: RawSession) -> None:
+    values = "SELECT photo, stay, seen, weight, photo || '', stay * 1, seen::text FROM persons ORDER BY id"
+    for setting in ("bytea_output = escape", "IntervalStyle = sql_standard", "extra_float_digits = -15"):
+        for sql in ("BEGIN", f"SET {setting}", "SAVEPOINT a", "RESET ALL", values, "ROLLBACK TO a", values, "ROLLBACK"):
+            session.query(sql)
+        session.query(values)
+
+
+def bound_to_what_was_made_anew(session: RawSession) -> None:
+    """A FETCH whose cursor, and an EXECUTE whose statement, is another one by the time it runs."""
+    session.query("BEGIN")
+    session.query("DECLARE c CURSOR FOR SELECT name FROM customers")
+    declare = m.Parse("d", f"DECLARE c CURSOR FOR {SSN}")
+    fetch = (m.Parse("f", "FETCH 1 FROM c"), bind("x", "f"))
+    tell(session, *fetch, m.Close(m.PORTAL, "c"), declare, bind("", "d"), m.Execute(""), m.Execute("x"), m.Sync())
+    session.query("ROLLBACK")
+    session.query("PREPARE p AS SELECT name FROM customers")
+    session.query("BEGIN")
+    tell(session, m.Parse("e", "EXECUTE p"), bind("x", "e"), m.Sync())
+    session.query("DEALLOCATE p")
+    session.query(f"PREPARE p AS {SSN}")
+    tell(session, m.Execute("x"), m.Sync())
+    session.query("ROLLBACK")
+
+
 MOVES: Final[Mapping[str, Play]] = {
     "PX-PG-02": conversation(mixed_formats),
     "PX-PG-03": conversation(prepared_in_sql),
@@ -291,6 +328,9 @@ MOVES: Final[Mapping[str, Play]] = {
     "parameters of the client's types": conversation(typed_by_the_client),
     "COPY": conversation(copied),
     "several statements": conversation(several_statements),
+    "names after a rollback": conversation(names_after_rollback),
+    "settings after a savepoint": conversation(settings_after_savepoint),
+    "bound to what was made anew": conversation(bound_to_what_was_made_anew),
     "a failed transaction": conversation(failed_transaction),
     "settings at startup": conversation(
         origin_lost, {"options": "-c client_min_messages=debug5 -c log_statement=all", "DateStyle": "German"}
