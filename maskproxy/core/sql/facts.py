@@ -147,7 +147,7 @@ def _write_facts(tree: WriteTree) -> WriteFacts:
                 kind="insert",
                 with_queries=ctes,
                 target=target,
-                columns=tuple(name for name, _ in tree.columns or ()),
+                columns=tuple(column.name for column in tree.columns or ()),
                 source=None if tree.source is None else query_facts(tree.source),
                 conflict=None if tree.conflict is None else _conflict(tree.conflict),
                 assignments=() if tree.conflict is None else _assignments(tree.conflict.assignments),

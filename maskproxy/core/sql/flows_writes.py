@@ -201,7 +201,7 @@ class Writes:
                 )
             named = tuple(target.column(column.name, None) for column in columns)
         else:
-            named = tuple(target.column(name, position) for name, position in tree.columns)
+            named = tuple(target.column(column.name, column.position) for column in tree.columns)
         if width > len(named):
             raise Refused("INSERT has more expressions than target columns", position=_shown(target.position))
         return named

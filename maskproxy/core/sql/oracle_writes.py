@@ -18,7 +18,16 @@ from maskproxy.core.sql.oracle_queries import (
     read_tail,
 )
 from maskproxy.core.sql.tree import Column, Default, Expression, FromItem, Item, Operation, TableItem
-from maskproxy.core.sql.tree_writes import Assignment, Conflict, Delete, Insert, StatementTree, Update, WriteTree
+from maskproxy.core.sql.tree_writes import (
+    Assignment,
+    Conflict,
+    Delete,
+    Insert,
+    StatementTree,
+    Update,
+    WriteTree,
+    WrittenColumn,
+)
 
 
 def read_statement(source: Source, name: str, message: Message) -> StatementTree:
@@ -105,10 +114,10 @@ def _returning(reader: Reader, fields: Fields) -> tuple[Item, ...]:
         return tuple(read_item(reader, each) for each in inner.take("exprs"))
 
 
-def _column(reader: Reader, message: Message) -> tuple[str, int | None]:
+def _column(reader: Reader, message: Message) -> WrittenColumn:
     with reader.fields(message) as fields:
         fields.refuse("indirection")
-        return fields.take("name"), fields.position
+        return WrittenColumn(fields.take("name"), fields.position)
 
 
 # ---------------------------------------------------------------------------------------------------------- assignments

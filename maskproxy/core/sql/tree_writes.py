@@ -12,6 +12,14 @@ def _position() -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenColumn:
+    """A column in the list of an INSERT."""
+
+    name: str
+    position: int | None = _position()
+
+
+@dataclass(frozen=True, slots=True)
 class Assignment:
     """``column = value``, or several columns of one subquery: ``(a, b) = (SELECT ...)``."""
 
@@ -39,7 +47,7 @@ class Insert:
 
     tail: Tail
     target: TableItem
-    columns: tuple[tuple[str, int | None], ...] | None
+    columns: tuple[WrittenColumn, ...] | None
     source: Query | None
     conflict: Conflict | None = None
     returning: tuple[Item, ...] = ()

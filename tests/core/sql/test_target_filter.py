@@ -18,7 +18,7 @@ scopes:
   s:
     select: [public.customers, public.orders]
     insert: [public.customers, public.orders]
-    update: [public.customers.name, public.orders.status]
+    update: [public.customers.name, public.customers.phone, public.orders.status]
     delete: [public.orders]
     rows: {public.orders: "status <> 'draft' AND total > 0"}
 """
@@ -73,6 +73,16 @@ def sent(sql: str) -> str:
             "WITH d AS (DELETE FROM orders WHERE public.orders.id = 1 RETURNING id) SELECT * FROM d",
             "WITH d AS (DELETE FROM orders WHERE CASE WHEN F THEN (public.orders.id = 1) ELSE false END RETURNING id) "
             "SELECT * FROM d",
+        ),
+        (
+            "WITH d AS (DELETE FROM orders RETURNING id) INSERT INTO customers (name) SELECT 'x' FROM d",
+            "WITH d AS (DELETE FROM orders WHERE F RETURNING id) INSERT INTO customers (name) SELECT 'x' FROM d",
+        ),
+        (
+            "UPDATE customers SET (name, phone) = (SELECT max(status), min(status) FROM orders)",
+            "UPDATE customers SET (name, phone) = (SELECT max(status), min(status) FROM (SELECT "
+            '"id", "customer_id", "total", "status", "created_at" FROM "public"."orders" WHERE F OFFSET 0)'
+            ' AS "orders")',
         ),
         ("UPDATE customers SET name = 'x' WHERE id = 1", "UPDATE customers SET name = 'x' WHERE id = 1"),
     ],
