@@ -87,6 +87,8 @@ class Expressions:
                 return parts[-1]
             case RowField(_, name):
                 return name
+            case Star(qualifier) if qualifier:  # inside of a cast: the row
+                return qualifier[-1]
             case Call():
                 return expression.name
             case Operator(nullif=True):
