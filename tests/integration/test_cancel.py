@@ -61,8 +61,8 @@ def stopped(processes: Iterable[psutil.Process]) -> Iterator[None]:
 def cancelled(session: psycopg.Connection, after: float = 0.3) -> Iterator[None]:
     """What is done in here is cancelled, and ends at once."""
     timer = threading.Timer(after, session.cancel_safe)
-    timer.start()
     began = time.monotonic()
+    timer.start()
     with pytest.raises(psycopg.errors.QueryCanceled, match="canceling statement due to user request"):
         yield
     assert after < time.monotonic() - began < after + AT_ONCE

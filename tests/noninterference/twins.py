@@ -221,7 +221,9 @@ def run_twins(server: Server) -> Iterator[Mapping[str, Twins]]:
     twins: dict[str, Twins] = {}
     for variant, files in VARIANTS.items():
         with server.admin() as admin:
-            admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(f"{variant}_base")))
+            base_name = sql.Identifier(f"{variant}_base")
+            admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(base_name))  # of another file's
+            admin.execute(sql.SQL("CREATE DATABASE {}").format(base_name))
         with psycopg.connect(server.dsn(f"{variant}_base"), autocommit=True) as base:
             base.execute(SCHEMA.encode())
         values = ["".join((HERE / file).read_text(encoding="utf-8") for file in each) for each in files]
