@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.compiled
-COMPILED := maskproxy/session/rows.py
+COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/recorder/lines.py maskproxy/session/rows.py
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
 	echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
 UV := .cache/uv/bin/uv
@@ -36,7 +36,8 @@ interpreted: $(READY)
 	mkdir -p build/interpreted
 	cp -R pyproject.toml maskproxy rules tests build/interpreted/
 	find build/interpreted -name '*.so' -delete
-	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session -m "not server"
+	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session tests/audit tests/proxy/test_journal.py \
+		tests/recorder/test_lines.py -m "not server"
 
 # The long run: 5,000 generated queries and 1,000 by sqlsmith for each pair of twins, and every key word everywhere.
 # SEED=… starts elsewhere, COUNT=… says how many are generated.

@@ -7,7 +7,12 @@ goes on with a warning, and the same files run interpreted: slower, with the sam
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-COMPILED = ("maskproxy/session/rows.py",)
+COMPILED = (
+    "maskproxy/audit/moment.py",
+    "maskproxy/audit/template.py",
+    "maskproxy/recorder/lines.py",
+    "maskproxy/session/rows.py",
+)
 
 extensions = cythonize(
     [Extension(path.removesuffix(".py").replace("/", "."), [path]) for path in COMPILED],

@@ -6,11 +6,16 @@ Parameters are digested as the client sent them, so text and binary forms of one
 """
 
 import hashlib
-import hmac
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from maskproxy.base.secret import Secret
 
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
 _LENGTH = 16
+_BLOCK = 64  # bytes of SHA-256's
 
 
 def text_digest(key: Secret[bytes], text: str) -> str:
@@ -29,4 +34,21 @@ def shape_digest(stripped: str) -> str:
 
 
 def _digest(key: Secret[bytes], domain: bytes, value: bytes) -> str:
-    return hmac.digest(key.reveal(), domain + value, "sha256")[:_LENGTH].hex()
+    """HMAC (RFC 2104) of ``domain`` and ``value``, from copies of what is the same each time: ``hmac.digest`` takes
+    nearly three times as long."""
+    inside, outside = _begun(key, domain)
+    inner, outer = inside.copy(), outside.copy()
+    inner.update(value)
+    outer.update(inner.digest())
+    return outer.digest()[:_LENGTH].hex()
+
+
+@lru_cache(maxsize=8)
+def _begun(key: Secret[bytes], domain: bytes) -> "tuple[_Hash, _Hash]":
+    secret = key.reveal()
+    if len(secret) > _BLOCK:
+        secret = hashlib.sha256(secret).digest()
+    padded = secret.ljust(_BLOCK, b"\0")
+    inside, outside = (hashlib.sha256(bytes(byte ^ pad for byte in padded)) for pad in (0x36, 0x5C))
+    inside.update(domain)
+    return inside, outside

@@ -30,23 +30,6 @@ def encode_record(record: bytes) -> bytes:
     return LENGTH.pack(len(record)) + record
 
 
-def take_records(buffer: bytearray) -> list[bytes]:
-    """Removes all whole records from ``buffer``. Raises FramingError before more than the limit is waited for."""
-    records: list[bytes] = []
-    start = 0
-    while len(buffer) - start >= LENGTH.size:
-        (length,) = LENGTH.unpack_from(buffer, start)
-        if length > MAX_RECORD:
-            raise FramingError(f"a record of {length} bytes is over the limit of {MAX_RECORD}")
-        end = start + LENGTH.size + length
-        if end > len(buffer):
-            break
-        records.append(bytes(buffer[start + LENGTH.size : end]))
-        start = end
-    del buffer[:start]
-    return records
-
-
 def take_answers(buffer: bytearray) -> Iterator[tuple[int, int | None]]:
     """Removes all whole answers: (count, index), index None for REFUSED."""
     whole = len(buffer) // ANSWER.size * ANSWER.size

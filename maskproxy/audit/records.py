@@ -34,6 +34,8 @@ MAX_ITEMS = 64  # names in one list of a record
 MAX_PARAMETERS = 256  # digests in one record; a digest over all stands for the rest
 MAX_WORDS = 256  # characters of any text but the statement's; 25 such texts of control characters still fit
 MAX_CLAIMS = 8
+_WORDS = frozenset({"id", "ts", "out", "sha", "ref"})  # blanks that are strings
+BLANK = b"\0"  # on both sides of a blank's name; in JSON text this byte is always escaped, whatever a client says
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,36 @@ def log_event(
 ) -> bytes:
     """The recorder's own records, the first of each file: ``prev`` says which bytes of which file come before."""
     return _record(context, at, kind, Out.OK, prev=prev, why=why)
+
+
+def intent_form(context: Context) -> bytes:
+    """An intent with blanks (``BLANK``) for what the next one has otherwise."""
+    return _form(context, RecordType.STMT_INTENT, "intent", "dec", "stmt")
+
+
+def outcome_form(context: Context) -> bytes:
+    return _form(context, RecordType.STMT_OUTCOME, "outcome", "ref", "res")
+
+
+def statement_form(statement: StatementInfo, *, parameters: bool) -> bytes:
+    """``stmt`` with blanks for the digest of the text and, if there are parameters, for the list of theirs."""
+    value = _present(statement) | {"sha": _blank("sha")}
+    return _dump(value | {"params": _blank("params")} if parameters else value)
+
+
+def decision_part(decision: DecisionInfo) -> bytes:
+    """``dec``"""
+    return _dump(_present(decision))
+
+
+def _form(context: Context, kind: RecordType, phase: str, *parts: str) -> bytes:
+    blanks = {name: _blank(name) for name in ("id", "mono", "out", "ts", *parts)}
+    return _dump({**context.parts, "type": kind, "phase": phase, **blanks})
+
+
+def _blank(name: str) -> orjson.Fragment:
+    blank = BLANK + name.encode() + BLANK
+    return orjson.Fragment(b'"%b"' % blank if name in _WORDS else blank)
 
 
 def _record(

@@ -3,17 +3,19 @@
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from maskproxy import __version__
 from maskproxy.audit import records
 from maskproxy.audit.digests import parameter_digest
-from maskproxy.audit.moment import Moment, Moments
+from maskproxy.audit.moment import Moment, Moments, Stamp
+from maskproxy.audit.template import LONGEST_TEXT, SessionTemplates, StatementTemplate
 from maskproxy.audit.values import Actor, DecisionInfo, Destination, End, GrantInfo, Origin, Out, Result, Source
 from maskproxy.audit.values import StatementInfo as Statement
 from maskproxy.base.errors import ColumnRefused, MaskproxyError
+from maskproxy.base.refs import ColumnRef
 from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan
 from maskproxy.core.policy.decision import ColumnMask
@@ -23,23 +25,22 @@ from maskproxy.session.actions import RecordDenial, RecordIntent, RecordOutcome
 from maskproxy.session.allowance import compared
 
 _CANCELLED = "57014"
+_DESCRIPTIONS = 256
+_TEMPLATES = 1024  # of statements, each some kilobytes
 
 
 class Journal:
     """One worker's way to the recorder."""
 
     def __init__(self, recorder: RecorderClient, key: Secret[bytes], settings_digest: str) -> None:
-        self._recorder = recorder
         self.key = key
         self.moments = Moments(time.time_ns, time.monotonic_ns, os.urandom)
         self.origin = Origin(
             node=platform.node(), boot=self.moments.now().id, build=f"maskproxy {__version__}", cfg=settings_digest
         )
-        self._described = lru_cache(maxsize=2048)(self._describe)
-
-    def write(self, record: bytes, done: Callable[[bool], None] | None = None) -> None:
-        """Hand over one record; ``done`` hears once whether it is durable."""
-        self._recorder.submit(record, None if done is None else lambda index: done(index is not None))
+        self._described = lru_cache(_DESCRIPTIONS)(self._describe)
+        self._template = lru_cache(_TEMPLATES)(self._make_template)
+        self.write = recorder.submit  # one record; its ``done`` hears once whether it is durable
 
     def reloaded(self, *, why: str | None) -> None:
         """``why`` says what was wrong with the new files; None when they are in force."""
@@ -52,6 +53,18 @@ class Journal:
         if text is None or plan is None or plan.pattern is None:
             return self._described(text, plan)
         return records.describe_alike(self._described(plan.pattern.text, plan.pattern), text, self.key)
+
+    def template(self, plan: Plan | None) -> StatementTemplate | None:
+        """None where records are not made from one."""
+        if plan is None or len(plan.text) > LONGEST_TEXT:
+            return None
+        pattern = plan.pattern
+        return self._template(plan if pattern is None or pattern.statements is not plan.statements else pattern)
+
+    def _make_template(self, plan: Plan) -> StatementTemplate:
+        statement, masks = self.describe(plan.text, plan), _masks(plan)
+        columns = {mask.column for mask in masks}
+        return StatementTemplate(plan.text, statement, _decision(plan), modified=bool(masks), columns=columns)
 
     def _describe(self, text: str | None, plan: Plan | None) -> Statement:
         analyses = [s.analysis for s in plan.statements if s.analysis is not None] if plan is not None else []
@@ -69,12 +82,8 @@ class Journal:
         )
 
 
-@dataclass(slots=True)
-class _Open:
-    """A statement whose outcome is still to come."""
-
-    ref: str
-    began: int
+_Open = tuple[bytes, int, StatementTemplate | None]
+"""A statement whose outcome is still to come: its intent's id, when it began, what its records are made from."""
 
 
 @dataclass(slots=True)
@@ -86,6 +95,7 @@ class SessionJournal:
     session: str
     source: Source
     _open: dict[int, _Open] = field(default_factory=dict)
+    _templates: SessionTemplates | None = None  # of the context
 
     @classmethod
     def connected(cls, journal: Journal, address: str, listener: str) -> "SessionJournal":
@@ -99,6 +109,7 @@ class SessionJournal:
         self.context = records.make_context(
             self.journal.origin, session=self.session, source=self.source, claimed=claimed
         )
+        self._templates = None
 
     def auth_fail(self, why: str) -> None:
         self.journal.write(records.auth_fail(self.context, self._now(), why=why))
@@ -124,6 +135,7 @@ class SessionJournal:
             ),
             claimed={"application_name": application_name} if application_name else None,
         )
+        self._templates = None
         self.journal.write(records.auth_ok(self.context, self._now()))
 
     def started(self) -> None:
@@ -144,43 +156,75 @@ class SessionJournal:
         self.journal.write(records.cancel(self.context, self._now(), out=out))
 
     def intent(self, action: RecordIntent, done: Callable[[bool], None]) -> None:
-        now = self._now()
-        self._open[action.number] = _Open(now.id, now.mono)
-        plan = action.plan
-        masks = _masks(plan)
-        disclosed = {} if plan is None else {str(column): number for column, number in compared(plan).items()}
-        decision = DecisionInfo(
-            act="mask" if masks else "permit",
-            rules=tuple(sorted({m.rule for m in masks})),
-            disclosed=disclosed or None,
-        )
-        record = records.intent(
+        self.intent_of(action.number, action.plan, action.parameters, done)
+
+    def intent_of(
+        self, number: int, plan: Plan | None, parameters: Sequence[bytes | None], done: Callable[[bool], None]
+    ) -> None:
+        """``done`` hears once whether it is durable, later than now."""
+        journal = self.journal
+        at = journal.moments.stamp()
+        template = journal.template(plan)
+        self._open[number] = (at[0], at[2], template)
+        record = None
+        if template is not None and plan is not None:
+            record = self._forms().intent(at, template, plan.text, parameters, journal.key)
+        journal.write(self._unusual_intent(at, plan, parameters) if record is None else record, done)
+
+    def _unusual_intent(self, at: Stamp, plan: Plan | None, parameters: Sequence[bytes | None]) -> bytes:
+        journal = self.journal
+        return records.intent(
             self.context,
-            now,
-            statement=self.journal.describe(None if plan is None else plan.text, plan),
-            decision=decision,
-            params=[parameter_digest(self.journal.key, value) for value in action.parameters],
-            modified=bool(masks),
+            Moment.of(at),
+            statement=journal.describe(None if plan is None else plan.text, plan),
+            decision=_decision(plan),
+            params=[parameter_digest(journal.key, value) for value in parameters],
+            modified=bool(_masks(plan)),
         )
-        self.journal.write(record, done)
 
     def outcome(self, action: RecordOutcome, *, lost: bool = False) -> None:
-        opened = self._open.pop(action.number, None)
+        masked, sqlstate = action.masked, action.sqlstate
+        self.outcome_of(action.number, action.rows, action.bytes, action.tag, sqlstate, masked, lost=lost)
+
+    def outcome_of(
+        self,
+        number: int,
+        rows: int,
+        size: int,
+        tag: str | None,
+        sqlstate: str | None,
+        masked: Sequence[tuple[ColumnRef, int]],
+        *,
+        lost: bool = False,
+    ) -> None:
+        """``size`` in bytes; ``masked``: in how many rows a column was masked, sorted by column."""
+        opened = self._open.pop(number, None)
         if opened is None:
             return
-        now = self._now()
-        end = End.CANCELLED if action.sqlstate == _CANCELLED else End.ERROR if action.sqlstate else End.COMPLETE
-        result = Result(
-            end=End.CLIENT_GONE if lost and action.sqlstate is None else end,
-            rows=action.rows,
-            bytes=action.bytes,
-            tag=action.tag,
-            sqlstate=action.sqlstate,
-            masked={str(column): rows for column, rows in action.masked} or None,
-            ms=round((now.mono - opened.began) / 1e6, 3),
-        )
-        out = Out.UNKNOWN if lost else Out.ERROR if action.sqlstate else Out.MODIFY if action.masked else Out.OK
-        self.journal.write(records.outcome(self.context, now, ref=opened.ref, result=result, out=out))
+        ref, began, template = opened
+        at = self.journal.moments.stamp()
+        record = None
+        if template is not None and sqlstate is None and not lost:
+            record = self._forms().outcome(at, template, ref, began, rows, size, tag, masked)
+        if record is None:
+            cancelled = End.CANCELLED if sqlstate == _CANCELLED else End.ERROR if sqlstate else End.COMPLETE
+            result = Result(
+                end=End.CLIENT_GONE if lost and sqlstate is None else cancelled,
+                rows=rows,
+                bytes=size,
+                tag=tag,
+                sqlstate=sqlstate,
+                masked={str(column): number for column, number in masked} or None,
+                ms=round((at[2] - began) / 1e6, 3),
+            )
+            out = Out.UNKNOWN if lost else Out.ERROR if sqlstate else Out.MODIFY if masked else Out.OK
+            record = records.outcome(self.context, Moment.of(at), ref=ref.decode(), result=result, out=out)
+        self.journal.write(record)
+
+    def _forms(self) -> SessionTemplates:
+        if self._templates is None:
+            self._templates = SessionTemplates(self.context)
+        return self._templates
 
     def denial(self, action: RecordDenial) -> None:
         error = action.error
@@ -197,6 +241,13 @@ class SessionJournal:
 
     def _now(self) -> Moment:
         return self.journal.moments.now()
+
+
+def _decision(plan: Plan | None) -> DecisionInfo:
+    masks = _masks(plan)
+    disclosed = {} if plan is None else {str(column): number for column, number in compared(plan).items()}
+    rules = tuple(sorted({mask.rule for mask in masks}))
+    return DecisionInfo(act="mask" if masks else "permit", rules=rules, disclosed=disclosed or None)
 
 
 def _masks(plan: Plan | None) -> frozenset[ColumnMask]:

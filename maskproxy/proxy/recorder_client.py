@@ -1,9 +1,9 @@
-"""A worker's line to the recorder: records go in, and each one's ``done`` is called once with its index, or None.
+"""A worker's line to the recorder: records go in, and each one's ``done`` is called once with whether it is durable.
 
-None means: do not act on it. The recorder is gone, it refused, or the deadline passed. A record whose answer was lost
+False means: do not act on it. The recorder is gone, it refused, or the deadline passed. A record whose answer was lost
 may still be in the log; that is the harmless side: an intent without an outcome.
 Records that somebody waits for and that are submitted in one turn of the event loop leave in one write. There is no
-timer per record: answers come in order, so only the oldest waiting record is looked at.
+timer per record: answers come in order, so only the oldest write without an answer is looked at.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from typing import cast
 
 import structlog
 
-from maskproxy.audit.framing import MAX_RECORD, encode_record, take_answers
+from maskproxy.audit.framing import LENGTH, MAX_RECORD, take_answers
 from maskproxy.base import limits
 
-Done = Callable[[int | None], None]
+Done = Callable[[bool], None]
 
 RECONNECT_SECONDS = (0.02, 0.5)  # first and longest pause between two attempts
 LEISURE_SECONDS = 0.02  # how long a record that nobody waits for may wait for company
@@ -46,26 +46,27 @@ class RecorderClient:
         self._path = path
         self._deadline = deadline
         self._line: _Line | None = None
+        self.index: int | None = None  # of the record whose ``done`` is being called; None when it is not recorded
         self._recorded = 0
         self._refused = 0
         self._connections = 0
 
     @property
     def connected(self) -> bool:
-        return self._line is not None and not self._line.lost.is_set()
+        return self._line is not None and not self._line.lost
 
     def statistics(self) -> Statistics:
         waiting = 0 if self._line is None else len(self._line.waiting)
         return Statistics(self.connected, waiting, self._recorded, self._refused, self._connections)
 
     def submit(self, record: bytes, done: Done | None = None) -> None:
-        """Never blocks, never raises. ``done`` is called later, from the event loop, exactly once.
+        """Never blocks, never raises. ``done`` is called later than now, from the event loop, exactly once.
 
         A record that nobody waits for may travel with the next one that somebody waits for: it costs no fsync then.
         """
         line = self._line
-        if line is None or line.lost.is_set() or len(record) > MAX_RECORD or line.waiting_bytes > MAX_WAITING:
-            asyncio.get_running_loop().call_soon(self._settle, done, None)
+        if line is None or line.lost or len(record) > MAX_RECORD or line.waiting_bytes > MAX_WAITING:
+            asyncio.get_running_loop().call_soon(self._refuse, done)
         else:
             line.send(record, done)
 
@@ -77,7 +78,7 @@ class RecorderClient:
         while True:
             try:
                 async with asyncio.timeout(self._deadline):
-                    _, line = await loop.create_unix_connection(lambda: _Line(loop, self._settle), str(self._path))
+                    _, line = await loop.create_unix_connection(lambda: _Line(loop, self), str(self._path))
             except OSError as error:
                 if loop.time() - complained >= COMPLAINT_SECONDS:
                     complained = loop.time()
@@ -99,17 +100,32 @@ class RecorderClient:
         while line.oldest_age() <= self._deadline:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK_SECONDS, self._deadline / 4)):
-                    await line.lost.wait()
+                    await line.end.wait()
                 return
         _complain("recorder does not answer, statements are refused", waiting=len(line.waiting))
 
-    def _settle(self, done: Done | None, index: int | None) -> None:
-        if index is None:
-            self._refused += 1
-        else:
-            self._recorded += 1
+    def settle(self, waiting: "deque[Done | None]", count: int, last: int | None) -> None:
+        """The oldest ``count`` of those that wait have an answer: the index of the last of them, None for REFUSED."""
+        if last is None:
+            for _ in range(count):
+                self._refuse(waiting.popleft())
+            return
+        self._recorded += count
+        for index in range(last - count + 1, last + 1):
+            done = waiting.popleft()
+            if done is not None:
+                self.index = index
+                done(True)
+
+    def _refuse(self, done: Done | None) -> None:
+        self._refused += 1
         if done is not None:
-            done(index)
+            self.index = None
+            done(False)
+
+    def give_up(self, waiting: "deque[Done | None]") -> None:
+        for done in waiting:
+            asyncio.get_running_loop().call_soon(self._refuse, done)
 
 
 def _complain(event: str, **facts: object) -> None:
@@ -118,42 +134,55 @@ def _complain(event: str, **facts: object) -> None:
 
 
 class _Line(asyncio.Protocol):
-    """One connection. ``waiting``: submitted records without an answer, oldest first: (time, size, done)."""
+    """One connection. ``waiting``: of all submitted records without an answer, oldest first, the ``done``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, settle: Callable[[Done | None, int | None], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, client: RecorderClient) -> None:
         self._loop = loop
-        self._settle = settle
+        self._client = client
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
-        self._flushing = False
+        self._flushing = False  # with the next turn of the event loop
+        self._leisure = False  # with the timer
         self._incoming = bytearray()
+        self._submitted = 0  # records
+        self._submitted_bytes = 0
         self._answered = 0
-        self.waiting: deque[tuple[float, int, Done | None]] = deque()
-        self.waiting_bytes = 0
-        self.lost = asyncio.Event()
+        self._answered_bytes = 0
+        self._writes: deque[tuple[float, int, int]] = deque()  # without all answers: when, records and bytes up to it
+        self.waiting: deque[Done | None] = deque()
+        self.lost = False
+        self.end = asyncio.Event()
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._submitted_bytes - self._answered_bytes
 
     def send(self, record: bytes, done: Done | None) -> None:
-        if done is not None and not self._flushing:
+        size = len(record)
+        self._outgoing.append(LENGTH.pack(size))
+        self._outgoing.append(record)
+        self.waiting.append(done)
+        self._submitted_bytes += size
+        if self._flushing:
+            return
+        if done is not None:
             self._flushing = True
             self._loop.call_soon(self._flush)
-        elif not self._outgoing and not self._flushing:
-            self._loop.call_later(LEISURE_SECONDS, self._flush)
-        self._outgoing.append(encode_record(record))
-        self.waiting.append((self._loop.time(), len(record), done))
-        self.waiting_bytes += len(record)
+        elif not self._leisure:
+            self._leisure = True
+            self._loop.call_later(LEISURE_SECONDS, self._flush_leisurely)
 
     def oldest_age(self) -> float:
-        return self._loop.time() - self.waiting[0][0] if self.waiting else 0.0
+        return self._loop.time() - self._writes[0][0] if self._writes else 0.0
 
     def abort(self) -> None:
         """Gives everything up that waits. ``done`` may submit again: that goes to the next line."""
-        self.lost.set()
+        self._lose()
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
         waiting, self.waiting = self.waiting, deque()
-        for _, _, done in waiting:
-            self._loop.call_soon(self._settle, done, None)
+        self._client.give_up(waiting)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass of it
@@ -162,7 +191,7 @@ class _Line(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.lost.set()
+        self._lose()
 
     def data_received(self, data: bytes) -> None:
         self._incoming += data
@@ -173,13 +202,22 @@ class _Line(asyncio.Protocol):
                 _complain("recorder answers what was not asked", count=count)
                 return
             self._answered = count
-            for behind in range(covered - 1, -1, -1):
-                _, size, done = self.waiting.popleft()
-                self.waiting_bytes -= size
-                self._settle(done, None if last_index is None else last_index - behind)
+            while self._writes and self._writes[0][1] <= count:
+                self._answered_bytes = self._writes.popleft()[2]
+            self._client.settle(self.waiting, covered, last_index)
+
+    def _lose(self) -> None:
+        self.lost = True
+        self.end.set()
+
+    def _flush_leisurely(self) -> None:
+        self._leisure = False
+        self._flush()
 
     def _flush(self) -> None:
-        outgoing, self._outgoing = self._outgoing, []
         self._flushing = False
+        outgoing, self._outgoing = self._outgoing, []
         if outgoing and self._transport is not None:
+            self._submitted += len(outgoing) // 2
+            self._writes.append((self._loop.time(), self._submitted, self._submitted_bytes))
             self._transport.write(b"".join(outgoing))

@@ -14,14 +14,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import orjson
-
 from maskproxy.audit import files, records
-from maskproxy.audit.framing import FramingError
+from maskproxy.audit.framing import encode_record
 from maskproxy.audit.moment import Moment, Moments
 from maskproxy.audit.values import RecordType
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.base.limits import KiB, MiB
+from maskproxy.recorder.lines import add_lines
 
 ROTATE_BYTES = 256 * MiB
 RESERVE_BYTES = 256 * KiB  # a new file is not begun on a disk that is about to refuse its second record
@@ -71,21 +70,23 @@ class Log:
         self._end = files.LogEnd(previous.next_index, self._path.name)
         try:
             _sync_directory(self._directory)
-            self._write([self._first_record(kind, at, previous, why)])
+            self._write([encode_record(self._first_record(kind, at, previous, why))])
         except OSError:
             self._abandon()
             self._end = previous
             raise
 
-    def append(self, batch: Sequence[bytes]) -> int:
-        """Makes the records durable, all or none, and returns the index of the first. Raises OSError."""
+    def append(self, frames: Sequence[bytes]) -> int:
+        """Makes records durable, all or none, and returns the index of the first. Raises OSError.
+
+        Each of ``frames`` is any number of whole records as they were sent (``lines.whole_records``)."""
         if not self.is_open:
             raise OSError(errno.EBADF, "the audit log is not open")
         try:
             self._look()
             if self._end.bytes >= self._rotate_bytes:
                 self.reopen(RecordType.AUDIT_ROTATE)
-            return self._write(batch)
+            return self._write(frames)
         except OSError:
             self._abandon()
             raise
@@ -94,20 +95,22 @@ class Log:
         """Says goodbye in the log when that is possible, and gives the directory free."""
         if self.is_open:
             with contextlib.suppress(OSError):
-                self.append([records.log_event(self._context, self._moments.now(), RecordType.AUDIT_STOP, prev=None)])
+                stop = records.log_event(self._context, self._moments.now(), RecordType.AUDIT_STOP, prev=None)
+                self.append([encode_record(stop)])
         self._close_file()
         os.close(self._lock)
 
-    def _write(self, batch: Sequence[bytes]) -> int:
-        first = self._end.next_index
-        data = memoryview(
-            b"".join([b'{"i":%d,%b\n' % (index, record[1:]) for index, record in enumerate(batch, first)])
-        )
-        size = len(data)
-        while data:
-            data = data[os.write(self._file, data) :]
+    def _write(self, frames: Sequence[bytes]) -> int:
+        first = index = self._end.next_index
+        lines: list[bytes] = []
+        for each in frames:
+            index = add_lines(lines, each, index)
+        data = b"".join(lines)
+        written = os.write(self._file, data)
+        while written < len(data):
+            written += os.write(self._file, memoryview(data)[written:])
         os.fdatasync(self._file)
-        self._end = files.LogEnd(first + len(batch), self._path.name, self._end.bytes + size)
+        self._end = files.LogEnd(index, self._path.name, self._end.bytes + len(data))
         return first
 
     def _first_record(self, kind: RecordType, at: Moment, previous: files.LogEnd, why: str | None) -> bytes:
@@ -140,19 +143,6 @@ class Log:
         if file >= 0:
             with contextlib.suppress(OSError):
                 os.close(file)
-
-
-def check_record(record: bytes) -> None:
-    """A worker's record becomes a line of the log: it must be one JSON object, with no index of its own.
-
-    Raises FramingError, whose text shows nothing of the record.
-    """
-    try:
-        value = orjson.loads(record)
-    except orjson.JSONDecodeError:
-        value = None
-    if not isinstance(value, dict) or not value or "i" in value or b"\n" in record or not record.startswith(b"{"):
-        raise FramingError("not a record")
 
 
 def _lock(directory: Path) -> int:

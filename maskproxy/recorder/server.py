@@ -23,11 +23,12 @@ import uvloop
 
 from maskproxy import __version__
 from maskproxy.audit import records
-from maskproxy.audit.framing import ANSWER, REFUSED, FramingError, take_records
+from maskproxy.audit.framing import ANSWER, REFUSED, FramingError
 from maskproxy.audit.moment import Moments, ulid
 from maskproxy.audit.values import Origin, RecordType
 from maskproxy.base.limits import MiB
-from maskproxy.recorder.log import ROTATE_BYTES, Log, check_record
+from maskproxy.recorder.lines import whole_records
+from maskproxy.recorder.log import ROTATE_BYTES, Log
 
 RETRY_SECONDS = (0.25, 2.0)  # first and longest pause before a new file is tried
 COMPLAINT_SECONDS = 5.0  # between two log lines about the same trouble
@@ -42,7 +43,7 @@ class Recorder:
     def __init__(self, audit_log: Log, loop: asyncio.AbstractEventLoop) -> None:
         self._log = audit_log
         self._loop = loop
-        self._waiting: dict[_Connection, list[bytes]] = {}
+        self._waiting: list[_Connection] = []
         self._pause = RETRY_SECONDS[0]
         self._complained = float("-inf")
         self._refused = 0
@@ -54,21 +55,23 @@ class Recorder:
     def connection(self) -> asyncio.Protocol:
         return _Connection(self)
 
-    def submit(self, connection: "_Connection", batch: list[bytes]) -> None:
+    def submit(self, connection: "_Connection") -> None:
+        """It has records to commit, and had none."""
         if not self._waiting:
             self._loop.call_soon(self.commit)
-        self._waiting.setdefault(connection, []).extend(batch)
+        self._waiting.append(connection)
 
     def commit(self) -> None:
         """One batch: records of one connection lie together, so its answer needs only the last index."""
-        waiting, self._waiting = self._waiting, {}
+        waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        index = self._append([record for batch in waiting.values() for record in batch])
-        for connection, batch in waiting.items():
+        batches = [connection.take() for connection in waiting]
+        index = self._append([frames for each, _ in batches for frames in each], sum(count for _, count in batches))
+        for connection, (_, count) in zip(waiting, batches, strict=True):
             if index is not None:
-                index += len(batch)
-            connection.answer(len(batch), REFUSED if index is None else index - 1)
+                index += count
+            connection.answer(count, REFUSED if index is None else index - 1)
 
     def close(self) -> None:
         self.commit()
@@ -76,14 +79,14 @@ class Recorder:
             self._retry.cancel()
         self._log.close()
 
-    def _append(self, batch: list[bytes]) -> int | None:
+    def _append(self, frames: list[bytes], count: int) -> int | None:
         if self._log.is_open:
             try:
-                return self._log.append(batch)
+                return self._log.append(frames)
             except OSError as error:
                 self._complain(error)
                 self._schedule_retry()
-        self._refused += len(batch)
+        self._refused += count
         return None
 
     def _reopen(self, kind: RecordType = RecordType.AUDIT_RESUME) -> None:
@@ -121,7 +124,9 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._buffer = bytearray()
+        self._buffer = bytearray()  # a record that has come in part
+        self._frames: list[bytes] = []  # records to commit
+        self._count = 0
         self._answered = 0
         self._transport: asyncio.Transport | None = None
 
@@ -136,19 +141,33 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._transport is None:
             return
-        self._buffer += data
         try:
-            batch = take_records(self._buffer)
-            for record in batch:
-                check_record(record)
+            if self._buffer:
+                self._buffer += data
+                end, count = whole_records(self._buffer)
+                frames = bytes(self._buffer[:end])
+                del self._buffer[:end]
+            else:
+                end, count = whole_records(data)
+                frames = data[:end]
+                self._buffer += data[end:]
         except FramingError as error:
             self._transport.abort()
             self._transport = None
             with contextlib.suppress(OSError):
                 log.error("worker cut off", error=str(error))
             return
-        if batch:
-            self._recorder.submit(self, batch)
+        if count:
+            if not self._frames:
+                self._recorder.submit(self)
+            self._frames.append(frames)
+            self._count += count
+
+    def take(self) -> tuple[list[bytes], int]:
+        """The records to commit, and how many they are."""
+        taken = self._frames, self._count
+        self._frames, self._count = [], 0
+        return taken
 
     def answer(self, count: int, index: int) -> None:
         self._answered += count

@@ -97,10 +97,11 @@ class Client:
         number, self._next = self._next, self._next + 1
         future: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
-        def done(index: int | None) -> None:
+        def done(durable: bool) -> None:
             assert number not in self.answers
-            self.answers[number] = index
-            future.set_result(index)
+            assert durable == (self.line.index is not None)
+            self.answers[number] = self.line.index
+            future.set_result(self.line.index)
 
         self.line.submit(orjson.dumps({"n": number, "pad": "x" * size}), done)
         return future
