@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.compiled
-COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/recorder/lines.py maskproxy/session/rows.py
+COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/recorder/lines.py maskproxy/session/rows.py \
+	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py)
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
 	echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
 UV := .cache/uv/bin/uv
@@ -78,7 +79,7 @@ $(INSTALLED): constraints-dev.txt pyproject.toml setup.py
 	@touch $(INSTALLED) $(READY)
 
 # A compiled module would hide a newer source, also where the compiler has gone.
-$(READY): $(INSTALLED) $(COMPILED)
+$(READY): $(INSTALLED) $(COMPILED) $(wildcard maskproxy/*/*.pxd maskproxy/*/*/*.pxd)
 	@rm -rf build $(COMPILED:.py=.*.so)
 	@$(BIN)/python setup.py -q build_ext --inplace
 	@$(TELL)

@@ -12,6 +12,12 @@ COMPILED = (
     "maskproxy/audit/template.py",
     "maskproxy/recorder/lines.py",
     "maskproxy/session/rows.py",
+    "maskproxy/session/kernel/ops.py",
+    "maskproxy/session/kernel/texts.py",
+    "maskproxy/session/kernel/digests.py",
+    "maskproxy/session/kernel/tokens.py",
+    "maskproxy/session/kernel/numbers.py",
+    "maskproxy/session/kernel/dates.py",
 )
 
 extensions = cythonize(

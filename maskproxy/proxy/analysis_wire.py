@@ -76,11 +76,11 @@ def _without_uses(statement: StatementPlan) -> StatementPlan:
 
 class _PolicyPickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
-        """Masks without their functions, a scope without the settings of its sessions: both hold keys."""
+        """Masks without their functions and recipes, a scope without the settings of its sessions: all hold keys."""
         if isinstance(obj, ColumnMask):
             return _build, (
                 ColumnMask,
-                {name: value for name, value in _fields(obj) if not callable(value) and name != "settings"}
+                {name: value for name, value in _fields(obj) if not callable(value) and name not in _KEPT}
                 | _NO_FUNCTION,
             )
         if isinstance(obj, Scope):
@@ -88,6 +88,7 @@ class _PolicyPickler(pickle.Pickler):
         return NotImplemented
 
 
+_KEPT: Final = ("settings", "recipe")
 _NO_FUNCTION: Final = {"apply": None}
 
 

@@ -1,3 +1,4 @@
+# cython: boundscheck=False, wraparound=False
 """The row kernel: walks DataRow messages in a buffer and masks them. Compiled by Cython when a C compiler is there.
 
 A DataRow is ``'D' int32 length, int16 columns, then per column int32 length (-1: NULL) and that many bytes``
@@ -7,18 +8,27 @@ A 32-bit number is put together in ``length`` from its first byte on: the shift 
 whose sign bit a length of -1 would reach.
 """
 
-from collections.abc import Callable
-
 import cython
 
 from maskproxy.base.errors import ProtocolError
-
-RowMask = Callable[[bytes], bytes | None]
-"""One column's value as it stands on the wire, in the format of the result; None answers NULL. Never raises."""
+from maskproxy.session.kernel.ops import Op, Output
 
 COMPILED: bool = cython.compiled
-_DATA_ROW = 0x44
-_NULL = b"\xff\xff\xff\xff"
+_DATA_ROW = cython.declare(cython.int, 0x44)
+_SPARE_ROOM = 1 << 20
+
+_spare: list[Output] = []
+"""The buffer that is used again. Whoever writes to it has taken it out of here; one that had to grow large is left to
+the garbage collector."""
+
+
+class RowMasks:
+    """One op per output column; None where the value is released as it is."""
+
+    def __init__(self, each: tuple[Op | None, ...]) -> None:
+        if not all(op is None or isinstance(op, Op) for op in each):
+            raise TypeError("an op per column is needed")
+        self.ops = each
 
 
 def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
@@ -26,7 +36,9 @@ def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
 
     Raises ProtocolError for a length that no DataRow can have.
     """
-    view: cython.const[cython.uchar][::1] = data  # type: ignore[valid-type]
+    if start < 0:
+        raise ValueError("rows that are not in the data")
+    view: cython.p_const_uchar = data
     size: cython.Py_ssize_t = len(data)
     offset: cython.Py_ssize_t = start
     length: cython.Py_ssize_t
@@ -43,22 +55,26 @@ def row_run(data: bytes, start: cython.Py_ssize_t) -> tuple[int, int]:
     return offset, rows
 
 
-def mask_rows(
-    data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, masks: tuple[RowMask | None, ...]
-) -> bytes:
+def mask_rows(data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t, masks: RowMasks) -> bytes:
     """The complete DataRow messages in ``data[start:end]``, masked.
 
-    Raises ProtocolError when a row does not have exactly one column per entry of ``masks`` or its lengths do not add
-    up.
+    Raises ProtocolError when a row does not have exactly one column per op of ``masks`` or its lengths do not add up.
     """
-    out = bytearray()
-    offset: cython.Py_ssize_t = start
-    while offset < end:
-        offset = _mask_row(data, offset, end, masks, out)
-    return bytes(out)
+    if start < 0 or end > len(data):
+        raise ValueError("rows that are not in the data")
+    source: cython.p_const_uchar = data
+    out: Output = _spare.pop() if _spare else Output()
+    out.at = 0
+    try:
+        while start < end:
+            start = _mask_row(source, start, end, masks.ops, out)
+        return out.taken()
+    finally:
+        if out.room <= _SPARE_ROOM and not _spare:
+            _spare.append(out)
 
 
-def oversized(data: bytes, start: cython.Py_ssize_t, masks: tuple[RowMask | None, ...], limit: int) -> bool:
+def oversized(data: bytes, start: cython.Py_ssize_t, masks: RowMasks, limit: int) -> bool:
     """Whether the DataRow at ``start``, complete or not, has a masked value or, together, clear values over ``limit``.
 
     They are kept apart, so that the size of clear values, which a client chooses, never tells a masked value's length.
@@ -66,12 +82,12 @@ def oversized(data: bytes, start: cython.Py_ssize_t, masks: tuple[RowMask | None
     size: cython.Py_ssize_t = len(data)
     offset: cython.Py_ssize_t = start + 7
     clear: cython.Py_ssize_t = 0
-    for mask in masks:
+    for op in masks.ops:
         if offset + 4 > size:
             break
         length: cython.Py_ssize_t = int.from_bytes(data[offset : offset + 4], "big", signed=True)
         offset += 4 + max(length, 0)
-        if mask is None:
+        if op is None:
             clear += max(length, 0)
         elif length > limit:
             return True
@@ -80,44 +96,55 @@ def oversized(data: bytes, start: cython.Py_ssize_t, masks: tuple[RowMask | None
 
 @cython.cfunc  # type: ignore[untyped-decorator]
 def _mask_row(
-    data: bytes, start: cython.Py_ssize_t, limit: cython.Py_ssize_t, masks: tuple[RowMask | None, ...], out: bytearray
+    source: cython.p_const_uchar,
+    start: cython.Py_ssize_t,
+    limit: cython.Py_ssize_t,
+    ops: tuple[Op | None, ...],
+    out: Output,
 ) -> cython.Py_ssize_t:
     """Append one masked row to ``out``; the offset behind it."""
-    view: cython.const[cython.uchar][::1] = data  # type: ignore[valid-type]
-    columns: cython.Py_ssize_t = len(masks)
-    length: cython.Py_ssize_t
-    column: cython.Py_ssize_t
-    length = view[start + 1]
-    length = (length << 24) | (view[start + 2] << 16) | (view[start + 3] << 8) | view[start + 4]
-    end: cython.Py_ssize_t = start + 1 + length
-    if end > limit or ((view[start + 5] << 8) | view[start + 6]) != columns:
+    columns: cython.Py_ssize_t = len(ops)
+    if start + 7 > limit:
+        raise ProtocolError("a row is cut off")
+    end: cython.Py_ssize_t = start + 1 + _length(source, start + 1)
+    if end > limit or ((source[start + 5] << 8) | source[start + 6]) != columns:
         raise ProtocolError("a row does not have the columns of its plan")
-    head: cython.Py_ssize_t = len(out)
+    head: cython.Py_ssize_t = out.at
     copied: cython.Py_ssize_t = start  # everything before this offset is in ``out``
     offset: cython.Py_ssize_t = start + 7
+    length: cython.Py_ssize_t
+    column: cython.Py_ssize_t
+    at: cython.Py_ssize_t
     for column in range(columns):
         if offset + 4 > end:
             raise ProtocolError("a row is shorter than its columns")
-        length = view[offset]
-        length = (length << 24) | (view[offset + 1] << 16) | (view[offset + 2] << 8) | view[offset + 3]
+        length = _length(source, offset)
         offset += 4
         if length == 0xFFFFFFFF:
             continue
         if offset + length > end:
             raise ProtocolError("a column is longer than its row")
-        mask = masks[column]
-        if mask is not None:
-            out += data[copied : offset - 4]
-            value = mask(data[offset : offset + length])
-            if value is None:
-                out += _NULL
+        if ops[column] is not None:
+            out.copy(source, copied, offset - copied)
+            at = out.at
+            if cython.cast(Op, ops[column]).mask(out, source, offset, length):
+                out.length(at - 4, out.at - at)
             else:
-                out += len(value).to_bytes(4, "big")
-                out += value
+                out.at = at
+                out.length(at - 4, -1)
             copied = offset + length
         offset += length
     if offset != end:
         raise ProtocolError("a row is longer than its columns")
-    out += data[copied:end]
-    out[head + 1 : head + 5] = (len(out) - head - 1).to_bytes(4, "big")
+    out.copy(source, copied, end - copied)
+    out.length(head + 1, out.at - head - 1)
     return end
+
+
+@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.inline  # type: ignore[untyped-decorator]
+@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+def _length(source: cython.p_const_uchar, offset: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """The unsigned 32-bit number there. A single byte is shifted in C's int, hence the steps."""
+    length: cython.Py_ssize_t = source[offset]
+    return (length << 24) | (source[offset + 1] << 16) | (source[offset + 2] << 8) | source[offset + 3]

@@ -37,7 +37,7 @@ def test_a_plan_comes_back_with_the_workers_own_masks(policies: dict[str, Policy
 def test_an_analyst_has_no_mask_function(policies: dict[str, Policy]) -> None:
     masks = unpack_policy(pack_policy(policies["support"])).scope.masks
     assert masks.keys() == policies["support"].scope.masks.keys()
-    assert all(mask.apply is None for mask in masks.values())
+    assert all(mask.apply is None and mask.recipe is None for mask in masks.values())
 
 
 @pytest.mark.parametrize("text", ["SELECT ssn || 'x' FROM payroll", "SELECT nothing FROM customers", "SELEC 1"])

@@ -7,12 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maskproxy.base.errors import ProtocolError
-from maskproxy.session.rows import mask_rows, oversized, row_run
+from maskproxy.session.kernel.ops import Call
+from maskproxy.session.rows import RowMasks, mask_rows, oversized, row_run
 from maskproxy.wire.postgres.messages import DataRow
 
 Table = tuple[list[str], list[tuple[bytes | None, ...]]]
 values = st.none() | st.binary(max_size=40)
 MASKS = {"clear": None, "null": lambda value: None, "same": lambda value: value, "long": lambda value: value * 3 + b"!"}
+
+
+def kernel(*names: str) -> RowMasks:
+    return RowMasks(tuple(None if (mask := MASKS[name]) is None else Call(mask) for name in names))
 
 
 def slow(rows: list[tuple[bytes | None, ...]], names: list[str]) -> bytes:
@@ -36,7 +41,7 @@ def test_masks_each_value_and_nothing_else(table: Table, before: bytes) -> None:
     data = before + b"".join(DataRow(row).encode() for row in rows)
     end, count = row_run(data, len(before))
     assert (end, count) == (len(data), len(rows))
-    assert mask_rows(data, len(before), end, tuple(MASKS[name] for name in names)) == slow(rows, names)
+    assert mask_rows(data, len(before), end, kernel(*names)) == slow(rows, names)
 
 
 @given(tables(), st.data())
@@ -74,7 +79,7 @@ def row(payload: bytes) -> bytes:
 def test_a_row_that_does_not_add_up_is_refused(payload: bytes) -> None:
     data = row(payload)
     with pytest.raises(ProtocolError):
-        mask_rows(data, 0, len(data), (None,))
+        mask_rows(data, 0, len(data), kernel("clear"))
 
 
 @pytest.mark.parametrize("length", [0, 4, 5, 0xFFFFFFFF])
@@ -87,7 +92,7 @@ def test_an_impossible_length_is_refused(length: int) -> None:
 def test_garbage_gives_rows_or_an_error(data: bytes) -> None:
     try:
         end, _ = row_run(b"D" + data, 0)
-        mask_rows(b"D" + data, 0, end, (None, MASKS["null"]))
+        mask_rows(b"D" + data, 0, end, kernel("clear", "null"))
     except ProtocolError:
         pass
 
@@ -99,10 +104,10 @@ def test_garbage_gives_rows_or_an_error(data: bytes) -> None:
 def test_clear_and_masked_sizes_count_apart(clear: int, masked: int, too_large: bool) -> None:
     """A client that pads a row with clear bytes learns nothing of how long the masked value is."""
     data = DataRow((b"x" * clear, b"y" * masked, None)).encode()
-    assert oversized(data, 0, (None, MASKS["null"], MASKS["null"]), 100) is too_large
+    assert oversized(data, 0, kernel("clear", "null", "null"), 100) is too_large
 
 
 def test_an_unfinished_row_is_judged_by_what_is_known() -> None:
     data = DataRow((b"x" * 101, b"y")).encode()
-    assert not oversized(data[:9], 0, (None, MASKS["null"]), 100)
-    assert oversized(data[:30], 0, (None, MASKS["null"]), 100)
+    assert not oversized(data[:9], 0, kernel("clear", "null"), 100)
+    assert oversized(data[:30], 0, kernel("clear", "null"), 100)

@@ -7,6 +7,7 @@ from uuid import UUID
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks import sql
 from maskproxy.core.masks.definition import Bound, MaskRule, SqlForm
+from maskproxy.core.masks.recipe import Constant, Recipe
 from maskproxy.core.masks.room import NumericRoom
 from maskproxy.core.masks.text import Room
 
@@ -55,6 +56,9 @@ class Redact(MaskRule):
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
         constant = _constant(type, typmod)
         return lambda value: constant
+
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe:
+        return Constant(_constant(type, typmod))
 
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         name = sql.type_name(type, typmod)

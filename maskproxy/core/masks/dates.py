@@ -11,6 +11,7 @@ from typing import Literal
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks import sql
 from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, SqlForm
+from maskproxy.core.masks.recipe import Beginning, Recipe
 
 Unit = Literal["year", "quarter", "month", "day", "hour"]
 
@@ -80,6 +81,9 @@ class Truncate(MaskRule):
             return _bound_below(lambda value: by_days(value // _DAY) * _DAY, _FIRST_TIMESTAMP)
         size = _BY_MICROSECONDS[self.to]
         return _bound_below(lambda value: value // size * size, _FIRST_TIMESTAMP)
+
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe:
+        return Beginning(self.to)
 
     def _bind_date(self) -> Bound:
         by_days = _BY_DAYS.get(self.to)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from maskproxy.base.secret import Secret
 from maskproxy.base.types import Domain, PgType
+from maskproxy.core.masks.recipe import Recipe
 from maskproxy.core.masks.sql import elementwise
 from maskproxy.core.yaml import Strict
 
@@ -67,6 +68,11 @@ class MaskRule(Strict):
         ``key`` belongs to the label: one value under one label looks the same everywhere.
         """
 
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe | None:
+        """What the function of ``bind`` does, as data. None: only the function knows. Asked for only where there is
+        one."""
+        return None
+
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm | None:
         """The same for a statement that uses the column: what ``bind`` gives, as SQL. None: NULL there.
 
@@ -81,6 +87,11 @@ def bind(rule: MaskRule, type: PgType, typmod: int, key: bytes) -> Bound:
     if scalar.domain not in rule.domains:
         return Misfit(f"it does not work on type {type.name}")
     return rule.bind(scalar, typmod, key)
+
+
+def recipe(rule: MaskRule, type: PgType, typmod: int, key: bytes) -> Recipe | None:
+    """``rule`` as data for a column where ``bind`` has a function; arrays are left to that."""
+    return rule.recipe(type, typmod, key) if type.element is None else None
 
 
 def sql_form(rule: MaskRule, type: PgType, typmod: int, key_setting: str) -> SqlForm | None:

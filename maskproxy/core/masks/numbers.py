@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule, Misfit, SqlForm
 from maskproxy.core.masks.numbers_sql import coarse
+from maskproxy.core.masks.recipe import Multiple, Recipe
 from maskproxy.core.masks.room import CONTEXT, EXACT, FLOAT4_MAX, MOST_DIGITS, NumericRoom
 
 Snap = Callable[[int, int], int]
@@ -63,6 +64,9 @@ class Round(_Coarse):
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
         return _bind(type, typmod, self.to, nearest)
 
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe | None:
+        return Multiple(int(self.to), nearest=True) if type.domain is Domain.INT else None
+
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         return coarse(type, typmod, self.to, down=False)
 
@@ -82,6 +86,9 @@ class Bucket(_Coarse):
 
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
         return _bind(type, typmod, self.width, floor)
+
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe | None:
+        return Multiple(int(self.width), nearest=False) if type.domain is Domain.INT else None
 
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         return coarse(type, typmod, self.width, down=True)

@@ -14,6 +14,7 @@ from maskproxy.base.limits import MAX_IDENTIFIER, MAX_MASKED_ROW
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks import sql
 from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule, SqlForm
+from maskproxy.core.masks.recipe import Address, Ends, Recipe
 
 _VARHDRSZ = 4  # atttypmod of varchar(n) and char(n) is n + 4: src/include/varatt.h, utils/adt/varchar.c
 
@@ -110,6 +111,9 @@ class Partial(MaskRule):
 
         return Room.of(type, typmod).function(partial)
 
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe:
+        return Ends(self.keep_first, self.keep_last, self.char, Room.of(type, typmod).characters)
+
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         first, last, kept = str(self.keep_first), str(self.keep_last), str(self.keep_first + self.keep_last)
 
@@ -135,6 +139,9 @@ class Email(MaskRule):
 
     def bind(self, type: PgType, typmod: int, key: bytes) -> Bound:
         return Room.of(type, typmod).function(_mask_email)
+
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe:
+        return Address(Room.of(type, typmod).characters)
 
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         return Room.of(type, typmod).sql(type, typmod, _sql_email)

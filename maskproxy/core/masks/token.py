@@ -14,7 +14,7 @@ statement.
 import hmac
 from base64 import b64encode
 from collections.abc import Mapping
-from string import ascii_lowercase, ascii_uppercase
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -23,6 +23,7 @@ from maskproxy.base.secret import Secret
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks import sql
 from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule, Misfit, SqlForm
+from maskproxy.core.masks.recipe import Recipe, StandIn
 from maskproxy.core.masks.text import Room
 
 MIN_LENGTH = 16  # 81 bits (below), so that a billion values collide with probability below one in a million
@@ -33,13 +34,21 @@ _FOLD = str.maketrans(ascii_uppercase + _SYMBOLS, ascii_lowercase + _DIGITS)
 """Base 64 to lower-case letters and digits: what both sides compute cheaply. Two characters are equal with probability
 26/32**2 + 2/32**2 + 8/64**2 = 2**-5.1, which is 5.1 bits each."""
 
+LETTERS = (ascii_uppercase + ascii_lowercase + digits + _SYMBOLS).translate(_FOLD).encode()
+"""What stands for each six bits (RFC 4648, table 1, folded)."""
+
 _OUTER, _INNER = 0x5C, 0x36
 _KEY = 32  # bytes of a key, half a block of SHA-256
 _LARGEST = (1 << 63) - 1  # int8
 
 
 def _digest(key: bytes, domain: Domain, value: bytes) -> bytes:
-    return hmac.digest(key, domain.value.encode() + b"\0" + value, "sha256")
+    return hmac.digest(key, message_prefix(domain) + value, "sha256")
+
+
+def message_prefix(domain: Domain) -> bytes:
+    """Goes before the value, so that tokens of different kinds of types do not match."""
+    return domain.value.encode() + b"\0"
 
 
 class Token(MaskRule):
@@ -71,6 +80,9 @@ class Token(MaskRule):
                 return lambda value: _uuid(_digest(key, Domain.UUID, value))
             case _:
                 return lambda value: _digest(key, Domain.BYTES, value)[:16]
+
+    def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe:
+        return StandIn(Secret(key), type.domain, self.prefix, self.length, Room.of(type, typmod).characters)
 
     def _bind_text(self, room: Room, key: bytes) -> Bound:
         if not room.holds(self.prefix + "a" * self.length):

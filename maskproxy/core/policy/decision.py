@@ -8,6 +8,7 @@ from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.secret import Secret
 from maskproxy.base.types import PgType
 from maskproxy.core.masks.definition import MaskFunction, SqlForm
+from maskproxy.core.masks.recipe import Recipe
 from maskproxy.core.sql.statement import Written
 
 
@@ -28,6 +29,7 @@ class ColumnMask:
     location: Location
     sql: SqlForm | None = None  # None: it has no SQL form, and the column is NULL under masked evaluation
     settings: Mapping[str, Secret[str]] = field(default_factory=dict, repr=False, compare=False)  # that ``sql`` reads
+    recipe: Recipe | None = field(default=None, repr=False, compare=False)  # the same as ``apply``; may hold a key
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from maskproxy.base.refs import ColumnRef, Location
 from maskproxy.base.types import PG_TYPES, PgType
 from maskproxy.core.catalog import Catalog, Column
 from maskproxy.core.masks.constants import Null
-from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind, sql_form
+from maskproxy.core.masks.definition import Bound, MaskRule, Misfit, bind, recipe, sql_form
 from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.document import RulesDocument
 from maskproxy.core.policy.families import Carriers
@@ -160,6 +160,7 @@ def _bind(
         apply=apply,
         sql=form,
         settings={} if form is None else rule.settings(key, setting),
+        recipe=None if type is None or apply is None else recipe(rule, type, column.typmod, key),
         rule=identity,
         location=location,
     )
