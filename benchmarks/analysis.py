@@ -1,21 +1,22 @@
 """How long a statement takes until there is a plan: never seen before, seen with other literals, seen.
 
-    python -m benchmarks.analysis [--json] [--quick]
+    python -m benchmarks.analysis [--json FILE] [--quick]
 
 The 22 queries of TPC-H as a company would label its tables (names, addresses, telephone numbers, balances and clerks
 are masked, so most of them run on masked values), and small statements. CPU time in one process, without the way to
 an analyst and back.
 """
 
-import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks import report
+from benchmarks import budgets, command, report
+from benchmarks.budgets import Verdict
+from benchmarks.command import Options, Outcome
+from benchmarks.measure import Spread
 from maskproxy.base.refs import Generation, Oid, TableRef
 from maskproxy.core.catalog import Catalog, Column, Table
 from maskproxy.core.plan import Plan, Stamp
@@ -37,6 +38,7 @@ _OIDS = {
     "date": 1082,
     "text": 25,
 }
+TRIES = 30
 _OTHER = {LiteralKind.STRING: "'another'", LiteralKind.INTEGER: "77", LiteralKind.DECIMAL: "7.25"}
 SMALL: Mapping[str, str] = {
     "trivial": "SELECT o_totalprice FROM orders WHERE o_orderkey = 4711",
@@ -49,11 +51,12 @@ SMALL: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Microseconds. ``usual`` is the median of what ``cold`` is the least of. ``similar`` is None where a plan is not
-    shared."""
+    """Microseconds. ``usual`` is the median of what ``cold`` is the least and ``slow`` the greatest of. ``similar`` is
+    None where a plan is not shared."""
 
     cold: float
     usual: float
+    slow: float
     similar: float | None
     exact: float
 
@@ -86,7 +89,9 @@ def measure(text: str, policy: Policy, tries: int) -> Sample:
     other = with_other_literals(text, policy)
     similar = None if other is None else least(lambda: policy.cached(other), tries, 1_000)
     colds = spent(cold, tries, 1)
-    return Sample(min(colds), statistics.median(colds), similar, least(lambda: policy.cached(text), tries, 1_000))
+    return Sample(
+        min(colds), statistics.median(colds), max(colds), similar, least(lambda: policy.cached(text), tries, 1_000)
+    )
 
 
 def with_other_literals(text: str, policy: Policy) -> str | None:
@@ -123,11 +128,16 @@ def spent(work: Callable[[], object], tries: int, repeats: int) -> list[float]:
 
 
 def table(samples: Mapping[str, Sample]) -> str:
-    tpch = {name: sample for name, sample in samples.items() if name.startswith("tpc-h")}
-    rows = [_row(name, sample) for name, sample in samples.items() if name not in tpch]
-    worst = max(tpch, key=lambda name: tpch[name].cold)
-    rows.append(_row(f"TPC-H, dearest ({worst.removeprefix('tpc-h ')})", tpch[worst]))
-    return report.table(["statement", "never seen", "other literals", "seen"], [*rows, _median(list(tpch.values()))])
+    rows = [_row(name, samples[name]) for name in SMALL]
+    worst = dearest(samples)
+    rows.append(_row(f"TPC-H, dearest ({worst.removeprefix('tpc-h ')})", samples[worst]))
+    tpch = [sample for name, sample in samples.items() if name not in SMALL]
+    return report.table(["statement", "never seen", "other literals", "seen"], [*rows, _median(tpch)])
+
+
+def dearest(samples: Mapping[str, Sample]) -> str:
+    """Which of TPC-H."""
+    return max((name for name in samples if name not in SMALL), key=lambda name: samples[name].cold)
 
 
 def _row(name: str, sample: Sample) -> list[str]:
@@ -137,27 +147,38 @@ def _row(name: str, sample: Sample) -> list[str]:
 
 def _median(samples: Sequence[Sample]) -> list[str]:
     similar = [each.similar for each in samples if each.similar is not None]
-    cold, usual, exact = (
-        statistics.median(getattr(each, name) for each in samples) for name in ("cold", "usual", "exact")
+    cold, usual, slow, exact = (
+        statistics.median(getattr(each, name) for each in samples) for name in ("cold", "usual", "slow", "exact")
     )
-    return _row(f"TPC-H, median of {len(samples)}", Sample(cold, usual, statistics.median(similar), exact))
+    return _row(f"TPC-H, median of {len(samples)}", Sample(cold, usual, slow, statistics.median(similar), exact))
+
+
+def verdicts(samples: Mapping[str, Sample]) -> Sequence[Verdict]:
+    lines = []
+    for what, name, bound in (
+        ("a trivial statement", "trivial", 1.0),
+        ("the dearest of TPC-H", dearest(samples), 10.0),
+    ):
+        found = Spread.of([each / 1000 for each in (samples[name].cold, samples[name].usual, samples[name].slow)])
+        lines.append(budgets.at_most(f"analysis of {what} never seen before", bound, found, " ms"))
+    return lines
+
+
+def outcome(options: Options) -> Outcome:
+    rules = policy()
+    texts = {**SMALL, **tpc.queries("tpc-h")}
+    samples = {name: measure(text, rules, 3 if options.quick else TRIES) for name, text in texts.items()}
+    return Outcome(
+        versions={"maskproxy": report.commit()},
+        about=f"{TRIES} tries.",
+        text=f"Microseconds of CPU.\n\n{table(samples)}",
+        samples={name: asdict(sample) for name, sample in samples.items()},
+        verdicts=verdicts(samples),
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.analysis", description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true", help="few tries; README.md stays as it is")
-    options = parser.parse_args(arguments)
-    rules = policy()
-    texts = {**SMALL, **tpc.queries("tpc-h")}
-    samples = {name: measure(text, rules, 3 if options.quick else 30) for name, text in texts.items()}
-    if options.json:
-        print(json.dumps({name: asdict(sample) for name, sample in samples.items()}, indent=1))
-        return
-    text = f"{report.machine({'maskproxy': report.commit()})}\n\nMicroseconds of CPU.\n\n{table(samples)}"
-    print(text)
-    if not options.quick:
-        report.write("analysis", text)
+    command.run("analysis", __doc__, outcome, arguments)
 
 
 if __name__ == "__main__":

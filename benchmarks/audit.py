@@ -1,6 +1,6 @@
 """Statements recorded in a second: both records of each, the first durable before the statement goes on.
 
-    python -m benchmarks.audit [--json] [--seconds N] [--rounds N] [--quick]
+    python -m benchmarks.audit [--json FILE] [--seconds N] [--rounds N] [--quick]
 
 A recorder as ``maskproxy serve`` starts it, its log on the disk of the temporary directory, and this process as the
 worker: so many sessions at once wait for their intent to be durable, record the outcome and begin the next statement.
@@ -8,12 +8,9 @@ No client and no database, so this is the most that the audit log allows. Afterw
 is there with both records.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +19,11 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import report
+from benchmarks import budgets, command, report
 from benchmarks.analysis import policy
+from benchmarks.budgets import Verdict
+from benchmarks.charts import Chart
+from benchmarks.command import Options, Outcome
 from benchmarks.measure import Cpu, Spread, cpu
 from maskproxy.audit import records
 from maskproxy.audit.files import read_log
@@ -38,6 +38,7 @@ from tests.recorder.support import RecorderProcess
 
 STATEMENT = "SELECT c_custkey, c_phone FROM customer WHERE c_custkey = $1"
 SESSIONS = (1, 8, 32, 128)
+RECORDED, READ, JUDGED = 5_000, 200_000, 32  # statements and records in a second: the budgets; for so many sessions
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,26 +240,42 @@ def text(samples: Mapping[int, Sequence[Sample]], facts: Alone) -> str:
     )
 
 
-def main(arguments: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.audit", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one run (default 2)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds over the numbers of sessions (default 5)")
-    parser.add_argument("--quick", action="store_true", help="one round of 0.5 s; README.md stays as it is")
-    options = parser.parse_args(arguments)
-    rounds, seconds = (1, 0.5) if options.quick else (options.rounds, options.seconds)
+def verdicts(samples: Mapping[int, Sequence[Sample]], facts: Alone) -> Sequence[Verdict]:
+    speed = Spread.of([sample.per_second for sample in samples[JUDGED]])
+    read = Spread.of([facts.read])
+    return [
+        budgets.at_least(f"statements recorded a second, {JUDGED} sessions", RECORDED, speed, digits=0),
+        budgets.at_least("records read back a second", READ, read, digits=0),
+    ]
+
+
+def chart(samples: Mapping[int, Sequence[Sample]]) -> Chart:
+    groups = {
+        f"{sessions} session{'s' * (sessions > 1)}": {"statements": Spread.of([sample.per_second for sample in each])}
+        for sessions, each in samples.items()
+    }
+    return Chart(name="audit", title="Statements recorded in a second, by sessions", groups=groups, budget=RECORDED)
+
+
+def outcome(options: Options) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="audit-") as directory:
-        samples, facts = measure(Path(directory), rounds=rounds, seconds=seconds)
-    found = text(samples, facts)
-    if options.json:
-        rows = [{"sessions": number, "rounds": list(map(asdict, each))} for number, each in samples.items()]
-        print(json.dumps({"runs": rows, "alone": asdict(facts)}, indent=2))
-    else:
-        print(found)
-    if not options.quick:
-        about = f"{report.machine({'maskproxy': report.commit()})} {rounds} rounds of {seconds:g} s."
-        report.write("audit", f"{about}\n\n{found}")
+        samples, facts = measure(Path(directory), rounds=options.rounds, seconds=options.seconds)
+    return Outcome(
+        versions={"maskproxy": report.commit()},
+        about=f"{options.rounds} rounds of {options.seconds:g} s.",
+        text=text(samples, facts),
+        samples={
+            "runs": [{"sessions": number, "rounds": list(map(asdict, each))} for number, each in samples.items()],
+            "alone": asdict(facts),
+        },
+        verdicts=verdicts(samples, facts),
+        charts=[chart(samples)],
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    command.run("audit", __doc__, outcome, arguments, rounds=5, seconds=2)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

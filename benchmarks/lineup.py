@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.database import database
+from benchmarks.database import ROWS, database
 from benchmarks.proxy import maskproxy
 from benchmarks.targets import Target, pgbouncer
 from maskproxy import __version__
@@ -15,22 +15,25 @@ from tests.support.debian import Unavailable
 
 
 @contextmanager
-def lineup(*, scopes: Mapping[str, str]) -> Iterator[tuple[Sequence[Target], Mapping[str, str]]]:
+def lineup(
+    *, scopes: Mapping[str, str], sessions: int = 200, rows: int = ROWS
+) -> Iterator[tuple[Sequence[Target], Mapping[str, str]]]:
     """The targets, ``direct`` first, and the versions of what is measured. Without PgBouncer when it can't be had.
 
-    ``scopes`` names the ways through maskproxy: the name of a target to the scope its statements run under.
+    ``scopes`` names the ways through maskproxy: the name of a target to the scope its statements run under. So many
+    ``sessions`` fit through each target at a time, and the large table has so many ``rows``.
     """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="maskproxy-bench-")))
         directory.chmod(0o755)  # under root, PgBouncer and PostgreSQL run as somebody else
-        direct = stack.enter_context(database(directory / "postgres"))
+        direct = stack.enter_context(database(directory / "postgres", sessions=sessions, rows=rows))
         targets = [direct]
         versions = {"PostgreSQL": direct.sql("SHOW server_version").split()[0]}
         try:
-            target, versions["PgBouncer"] = stack.enter_context(pgbouncer(direct, directory))
+            target, versions["PgBouncer"] = stack.enter_context(pgbouncer(direct, directory, sessions=sessions))
             targets.append(target)
         except Unavailable as reason:
             print(f"without PgBouncer: {reason}", file=sys.stderr)
-        targets += stack.enter_context(maskproxy(direct, directory / "maskproxy", scopes))
+        targets += stack.enter_context(maskproxy(direct, directory / "maskproxy", scopes, sessions=sessions))
         versions["maskproxy"] = f"{__version__} ({report.commit()})"
         yield targets, versions

@@ -3,20 +3,25 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.targets import HOST, Target, free_port, wait_for_port
+from benchmarks.measure import Cpu, cpu
+from benchmarks.targets import HOST, START_SECONDS, Target, free_port, wait_for_port
 from maskproxy.store.configuration import create_key
 from maskproxy.store.store import open_store
+
+QUIET_SECONDS = 0.05  # of CPU in one second
 
 SETTINGS = """\
 listen: {{postgres: {host}:{listen}}}
 databases:
   {database}: {{dsn: "postgresql://{user}@{host}:{port}/{database}", password: {{file: password}}, tls: disable}}
+limits: {{sessions: {sessions}}}
 """
 
 RULES = """\
@@ -24,23 +29,33 @@ version: 1
 database: {database}
 labels:
   filler: [public.pgbench_accounts.filler]
+  id:     [public.bench_rows.id]
+  name:   [public.bench_rows.name]
   email:  [public.bench_rows.email]
   ssn:    [public.bench_rows.ssn]
+  amount: [public.bench_rows.amount]
+  made:   [public.bench_rows.made]
 masks:
   filler: {{mask: partial, keep_last: 4}}
+  id:     {{mask: bucket, width: 1000}}
+  name:   {{mask: partial, keep_last: 4}}
   email:  {{mask: token}}
   ssn:    {{mask: partial, keep_last: 4}}
+  amount: {{mask: round, to: 100}}
+  made:   {{mask: truncate, to: month}}
 scopes:
-  masked: {{select: [public.pgbench_accounts, public.bench_rows]}}
+  six:    {{select: [public.pgbench_accounts, public.bench_rows]}}
+  masked: {{include: [six], clear: [id, name, amount, made]}}
   clear:  {{include: [masked], clear: [filler, email, ssn]}}
+  other:  {{include: [masked]}}
 """
 
 
 @contextmanager
-def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str]) -> Iterator[list[Target]]:
-    """A target for each of ``scopes``, name to scope; they share one proxy."""
+def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str], *, sessions: int) -> Iterator[list[Target]]:
+    """A target for each of ``scopes``, name to scope; they share one proxy, whose workers take ``sessions`` each."""
     listen = free_port()
-    settings = configure(direct, directory, listen)
+    settings = configure(direct, directory, listen, sessions)
     tokens = asyncio.run(grant(f"sqlite+aiosqlite:///{directory}/store.db", direct.database, set(scopes.values())))
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -48,6 +63,7 @@ def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str]) -> Ite
         )
     try:
         wait_for_port(listen, process)
+        wait_until_quiet(process.pid)
         yield [
             replace(direct, name=name, port=listen, user=scope, password=tokens[scope], pid=process.pid)
             for name, scope in scopes.items()
@@ -57,14 +73,24 @@ def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str]) -> Ite
         process.wait()
 
 
-def configure(direct: Target, directory: Path, listen: int) -> Path:
+def wait_until_quiet(root: int) -> None:
+    """Until all processes have started, a spare worker last: for a second they do next to nothing."""
+    deadline, before = time.monotonic() + START_SECONDS, Cpu(0.0, 0.0)
+    while time.monotonic() < deadline and ((now := cpu(root)) - before).total > QUIET_SECONDS:
+        before = now
+        time.sleep(1.0)
+
+
+def configure(direct: Target, directory: Path, listen: int, sessions: int) -> Path:
     (directory / "rules").mkdir(parents=True)
     (directory / "rules" / "bench.yaml").write_text(RULES.format(database=direct.database), encoding="utf-8")
     (directory / "password").write_text(direct.password, encoding="utf-8")
     for key in ("token", "audit", "identity"):
         create_key(directory / "keys" / f"{key}.key")
     settings = directory / "maskproxy.yaml"
-    text = SETTINGS.format(host=HOST, listen=listen, database=direct.database, user=direct.user, port=direct.port)
+    text = SETTINGS.format(
+        host=HOST, listen=listen, database=direct.database, user=direct.user, port=direct.port, sessions=sessions
+    )
     settings.write_text(text, encoding="utf-8")
     return settings
 

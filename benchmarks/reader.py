@@ -1,8 +1,9 @@
-"""A client that reads a whole result at the least cost: ``python -m benchmarks.reader STATEMENT ROWS``.
+"""A client that reads a whole result at the least cost: ``python -m benchmarks.reader STATEMENT ROWS FORMAT PAUSE``.
 
 libpq logs in and sends the statement; the answer is then read from the socket and thrown away, so that the client's own
-work hides nothing of the proxy's. Address and password come from libpq's environment. Prints the seconds from sending
-the statement to its end, and the bytes received, as JSON.
+work hides nothing of the proxy's. FORMAT is ``text`` (a simple query) or ``binary`` (an extended one). PAUSE: seconds
+to sleep after each 256 KiB, and a hundred times that before the first. Address and password come from libpq's
+environment. Prints the seconds from sending the statement to its end, and the bytes received, as JSON.
 """
 
 import json
@@ -17,7 +18,7 @@ READY = b"Z\x00\x00\x00\x05I"
 BUFFER = bytearray(256 * 1024)
 
 
-def read(statement: str, rows: int) -> dict[str, float]:
+def read(statement: str, rows: int, *, binary: bool, pause: float) -> dict[str, float]:
     """Raises RuntimeError with the start of the answer when it does not end with that many rows."""
     tag = f"SELECT {rows}\0".encode()
     end = b"C" + (len(tag) + 4).to_bytes(4, "big") + tag + READY
@@ -25,7 +26,11 @@ def read(statement: str, rows: int) -> dict[str, float]:
     with socket.socket(fileno=os.dup(connection.pgconn.socket)) as raw:
         raw.setblocking(True)
         begin = time.perf_counter()
-        connection.pgconn.send_query(statement.encode())
+        if binary:
+            connection.pgconn.send_query_params(statement.encode(), None, result_format=1)
+        else:
+            connection.pgconn.send_query(statement.encode())
+        time.sleep(100 * pause)
         view, total, tail, head = memoryview(BUFFER), 0, b"", b""
         while not tail.endswith(READY):
             count = raw.recv_into(view)
@@ -34,6 +39,8 @@ def read(statement: str, rows: int) -> dict[str, float]:
             head = head or bytes(view[: min(count, 500)])
             tail = (tail + bytes(view[max(0, count - len(end)) : count]))[-len(end) :]
             total += count
+            if pause:
+                time.sleep(pause * count / len(BUFFER))
         seconds = time.perf_counter() - begin
     if tail != end:
         raise RuntimeError(f"not {rows} rows: {head!r}")
@@ -41,4 +48,5 @@ def read(statement: str, rows: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(read(sys.argv[1], int(sys.argv[2]))))
+    text, count, kind, rest = sys.argv[1:]
+    print(json.dumps(read(text, int(count), binary=kind == "binary", pause=float(rest))))

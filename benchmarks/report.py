@@ -33,9 +33,9 @@ def machine(versions: Mapping[str, str]) -> str:
 
 
 def commit() -> str:
-    """The commit measured, ``+`` when files other than the tables differ from it."""
+    """The commit measured, ``+`` when files other than the figures differ from it."""
     git = ["git", "-C", str(ROOT)]
-    others = ["--", ".", f":!{README.relative_to(ROOT)}"]
+    others = ["--", ".", *(f":!benchmarks/{name}" for name in ("README.md", "budgets.json", "*.svg"))]
     try:
         short = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
         dirty = subprocess.run(

@@ -38,6 +38,11 @@ class Target:
     def environment(self) -> Mapping[str, str]:
         return os.environ | {"PGPASSWORD": self.password, "PGSSLMODE": "disable"}
 
+    def libpq(self) -> Mapping[str, str]:
+        """For a client of libpq's that is given no address."""
+        where = {"PGHOST": HOST, "PGPORT": str(self.port), "PGUSER": self.user, "PGDATABASE": self.database}
+        return {**self.environment(), **where}
+
     def sql(self, *statements: str) -> str:
         """What psql prints for them, unaligned, tuples only."""
         commands = [part for statement in statements for part in ("-c", statement)]
@@ -63,14 +68,14 @@ unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
 pool_mode = session
-default_pool_size = 100
-max_client_conn = 200
+default_pool_size = {sessions}
+max_client_conn = {sessions}
 {user}
 """
 
 
 @contextmanager
-def pgbouncer(direct: Target, directory: Path) -> Iterator[tuple[Target, str]]:
+def pgbouncer(direct: Target, directory: Path, *, sessions: int) -> Iterator[tuple[Target, str]]:
     """PgBouncer before ``direct``, and its version. Raises Unavailable where Debian's package can't be had."""
     program = str(debian_binary("pgbouncer", "usr/sbin/pgbouncer"))
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -81,7 +86,13 @@ def pgbouncer(direct: Target, directory: Path) -> Iterator[tuple[Target, str]]:
     as_user = "user = nobody" if os.geteuid() == 0 else ""  # it refuses to run as root
     settings.write_text(
         PGBOUNCER_INI.format(
-            database=direct.database, host=HOST, port=direct.port, listen=listen, users=users, user=as_user
+            database=direct.database,
+            host=HOST,
+            port=direct.port,
+            listen=listen,
+            users=users,
+            user=as_user,
+            sessions=sessions,
         ),
         encoding="utf-8",
     )
