@@ -245,7 +245,7 @@ def verdicts(samples: Mapping[int, Sequence[Sample]], facts: Alone) -> Sequence[
     read = Spread.of([facts.read])
     return [
         budgets.at_least(f"statements recorded a second, {JUDGED} sessions", RECORDED, speed, digits=0),
-        budgets.at_least("records read back a second", READ, read, digits=0),
+        budgets.at_least("records read back and checked in a second", READ, read, digits=0),
     ]
 
 
