@@ -39,8 +39,10 @@ MAX_PIPELINE = 10_000  # requests in flight (about 1 KiB each) before the client
 HIGH_WATER = 256 * KiB  # bytes waiting for a peer before the other side is no longer read
 READ_SIZE = 256 * KiB
 
-LOGIN_SECONDS = 15.0  # startup and authentication, both legs
+LOGIN_SECONDS = 15.0  # startup and authentication
 BACKEND_CONNECT_SECONDS = 10.0
+BACKEND_LIFETIME_SECONDS = 3600.0  # as PgBouncer's server_lifetime: roles, settings, memory are those of its login
+RESET_SECONDS = 5.0  # of a used connection; DISCARD ALL takes 0.1 ms, and longer to drop temporary tables
 AUDIT_ACK_SECONDS = 5.0  # a record that is not durable by then refuses its statement
 DRAIN_SECONDS = 30.0
 SQL_TEXT_IN_RECORD = 32 * KiB  # longer text is recorded as its digest only

@@ -38,11 +38,12 @@ async def _ask_all(settings: Settings) -> list[dict[str, Any] | None]:
 
 def _show(settings: Settings, pid: int, answers: list[dict[str, Any] | None]) -> None:
     table = Table(title=f"maskproxy on {settings.listen.postgres}, supervisor {pid}")
-    for heading in ("worker", "pid", "up", "sessions", "grants", "recorder", "databases"):
+    headings = ("worker", "pid", "up", "sessions", "grants", "recorder", "databases", "connections to them")
+    for heading in headings:
         table.add_column(heading)
     for number, answer in enumerate(answers):
         if answer is None:
-            table.add_row(str(number), "-", "[red]no answer[/red]", "-", "-", "-", "-")
+            table.add_row(str(number), "-", "[red]no answer[/red]", *"-" * (len(headings) - 3))
             continue
         databases = ", ".join(
             name if state["available"] else f"[red]{name} not available[/red]"
@@ -50,6 +51,13 @@ def _show(settings: Settings, pid: int, answers: list[dict[str, Any] | None]) ->
         )
         recorder = "connected" if answer["recorder"] else "[red]gone: statements are refused[/red]"
         up = f"{answer['uptime_seconds']:.0f} s"
-        cells = (number, answer["pid"], up, answer["sessions"], answer["grants"], recorder, databases)
+        pools = "\n".join(f"{name}: {_pool(state['pool'])}" for name, state in answer["databases"].items())
+        cells = (number, answer["pid"], up, answer["sessions"], answer["grants"], recorder, databases, pools)
         table.add_row(*map(str, cells))
     console.print(table)
+
+
+def _pool(pool: dict[str, int]) -> str:
+    waiting = f", [red]{pool['waiting']} waiting[/red]" if pool["waiting"] else ""
+    found = f"{pool['hits']} of {pool['hits'] + pool['opened']} sessions found one"
+    return f"{pool['in_use']} of {pool['size']} in use, {pool['idle']} warm{waiting}; {found}"

@@ -9,6 +9,7 @@
         tls: verify-full                         # disable | require | verify-ca | verify-full
         tls_root: tls/ca.crt
         search_path: [public]
+        pool: {size: 100, idle: 8}               # connections of a worker, and how many of them wait for a user
     rules:     [rules]                           # files, or directories of *.yaml
     store:     sqlite+aiosqlite:///store.db
     audit:     {directory: audit, durability: fsync}
@@ -96,6 +97,19 @@ PasswordSource = PasswordEnv | PasswordFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBounds:
+    """Per worker: connections at most, how many are kept warm and how long, and how long a client waits for one.
+
+    The defaults: as many as a server of PostgreSQL's own defaults lets in, and few enough at rest that several workers
+    do not fill it with them."""
+
+    size: int = 100
+    idle: int = 8  # 0: a session always has a new connection
+    idle_seconds: int = 60
+    wait_seconds: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """One database behind the proxy and the role we use there. ``password`` None: the server asks for none."""
 
@@ -109,6 +123,7 @@ class Database:
     tls: TlsMode
     tls_root: Path | None
     search_path: tuple[str, ...]
+    pool: PoolBounds = PoolBounds()
     location: Location = NOWHERE  # where it is configured, for messages
 
 
@@ -252,12 +267,27 @@ def _split(value: str) -> SplitResult:
     return parts
 
 
+Count = Annotated[int, Field(strict=True, ge=1)]
+_POOL = PoolBounds()
+
+
+class _PoolModel(Strict):
+    size: Count = _POOL.size
+    idle: Annotated[int, Field(strict=True, ge=0)] = _POOL.idle
+    idle_seconds: Count = _POOL.idle_seconds
+    wait_seconds: Count = _POOL.wait_seconds
+
+    def build(self) -> PoolBounds:
+        return PoolBounds(**self.model_dump())
+
+
 class _DatabaseModel(Strict):
     dsn: Annotated[_Dsn, BeforeValidator(_parse_dsn)]
     password: _PasswordModel | None = None
     tls: TlsMode = TlsMode.VERIFY_FULL
     tls_root: str | None = None
     search_path: tuple[str, ...] = Field(default=("public",), min_length=1)
+    pool: _PoolModel = _PoolModel()
 
     def build(self, name: str, directory: Path, location: Location) -> Database:
         return Database(
@@ -271,6 +301,7 @@ class _DatabaseModel(Strict):
             tls=self.tls,
             tls_root=None if self.tls_root is None else directory / self.tls_root,
             search_path=self.search_path,
+            pool=self.pool.build(),
             location=location,
         )
 
@@ -284,9 +315,6 @@ class _KeysModel(Strict):
     token: str = "keys/token.key"  # noqa: S105 (a path)
     audit: str = "keys/audit.key"
     identity: str = "keys/identity.key"
-
-
-Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class _LimitsModel(Strict):

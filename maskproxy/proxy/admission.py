@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from maskproxy.base.errors import AuthenticationFailed, Refused, StartupRefused, StatementError, UnknownDatabase
+from maskproxy.base.errors import (
+    AuthenticationFailed,
+    MaskproxyError,
+    Refused,
+    StartupRefused,
+    StatementError,
+    UnknownDatabase,
+)
 from maskproxy.core.policy.scope_limits import TIMEOUT
 from maskproxy.core.sql.settings import check_setting, is_readable
 from maskproxy.identity.access import choose_grant, token_valid
@@ -59,7 +66,16 @@ class Admission:
     credential: str
     policies: DatabasePolicies
     policy: Policy
+    startup: Startup = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)  # keys of masks are among them
+
+    def is_outdated(self) -> bool:
+        """Whether the same client, coming now, would not be admitted with the same parameters."""
+        try:
+            policy = self.policies.policy(self.grant.scopes)
+            return policy is not self.policy and backend_parameters(self.startup, policy) != self.parameters
+        except MaskproxyError:
+            return True
 
 
 def read_startup(parameters: Mapping[str, str]) -> Startup:
@@ -117,7 +133,7 @@ def admit(
     except Refused as error:
         raise StartupRefused(error.message, hint="The grant names a scope that the rules no longer have.") from error
     parameters = backend_parameters(startup, policy)
-    return Admission(grant, str(entry.kind), str(token.id), policies, policy, parameters)
+    return Admission(grant, str(entry.kind), str(token.id), policies, policy, startup, parameters)
 
 
 def backend_parameters(startup: Startup, policy: Policy) -> dict[str, str]:

@@ -12,14 +12,28 @@ from maskproxy.core.settings import Database
 from maskproxy.proxy.link import Link
 from maskproxy.proxy.tls import database_context
 from maskproxy.wire.postgres.backend import BackendLogin, BackendReady, TlsAccepted, TlsRefused
+from maskproxy.wire.postgres.messages import IDLE, ReadyForQuery, Terminate
+from maskproxy.wire.postgres.scram import Salting, salted_password
 from maskproxy.wire.postgres.startup import CancelRequest, SSLRequest
+
+_AT_REST = ReadyForQuery(IDLE).encode()
+_GOODBYE = Terminate().encode()
+_GOODBYE_SECONDS = 5.0  # how long a server may take to read what is still on its way
+
+
+def _nothing() -> None:
+    pass
+
+
+def _ignore(data: bytes) -> None:
+    pass
 
 
 class BackendConnection(asyncio.Protocol):
     """One connection to a database. ``ready`` ends with what the server said at login, or with the error.
 
-    After login bytes go to ``on_data``; ``on_lost`` is called once when the connection is gone; ``on_pace`` whenever
-    ``write_paused`` changes.
+    After login it serves whoever it was handed over to last: bytes go to ``on_data``; ``on_lost`` is called once when
+    the connection is gone; ``on_pace`` whenever ``write_paused`` changes.
     """
 
     def __init__(self, login: BackendLogin, context: ssl.SSLContext | None, hostname: str) -> None:
@@ -28,11 +42,12 @@ class BackendConnection(asyncio.Protocol):
         self._hostname = hostname
         self._link = Link()
         self.ready: asyncio.Future[BackendReady] = asyncio.get_running_loop().create_future()
-        self.early = b""  # what the server sent right behind its login
         self.write_paused = False
-        self.on_data: Callable[[bytes], None] = self._keep
-        self.on_lost: Callable[[], None] = lambda: None
-        self.on_pace: Callable[[], None] = lambda: None
+        self._early = b""  # what the server sent right behind its login
+        self._last = b""  # bytes of all that the server sent
+        self._on_data: Callable[[bytes], None] = self._keep
+        self._on_lost: Callable[[], None] = _nothing
+        self._on_pace: Callable[[], None] = _nothing
 
     # asyncio.Protocol
 
@@ -47,24 +62,50 @@ class BackendConnection(asyncio.Protocol):
             if self._login is not None:
                 self._log_in(self._login, data)
             elif data:
-                self.on_data(data)
+                self._last = (data if len(data) >= len(_AT_REST) else self._last + data)[-len(_AT_REST) :]
+                self._on_data(data)
         except (MaskproxyError, ssl.SSLError) as error:
             self._fail(error)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ready.done():
             self.ready.set_exception(BackendUnavailable("the database closed the connection during login"))
-        self.on_lost()
+        self._on_lost()
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self.on_pace()
+        self._on_pace()
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        self.on_pace()
+        self._on_pace()
 
     # use
+
+    @property
+    def open(self) -> bool:
+        return self._link.open
+
+    @property
+    def at_rest(self) -> bool:
+        """The server's last word was that it waits for a query outside of any transaction; what was sent to it since
+        is for the caller to know.
+
+        No other message that can be the last of an answer ends with the bytes of that one.
+        """
+        return self._last.endswith(_AT_REST)
+
+    def hand_over(
+        self,
+        on_data: Callable[[bytes], None],
+        on_lost: Callable[[], None],
+        on_pace: Callable[[], None] | None = None,
+    ) -> None:
+        """From now on it serves these, and nobody else."""
+        self._on_data, self._on_lost, self._on_pace = on_data, on_lost, on_pace or _nothing
+        early, self._early = self._early, b""
+        if early:
+            on_data(early)
 
     def write(self, chunks: Iterable[bytes]) -> None:
         self._link.write(chunks)
@@ -73,12 +114,17 @@ class BackendConnection(asyncio.Protocol):
         self._link.set_reading(reading)
 
     def close(self) -> None:
-        self.on_lost = lambda: None
-        self._link.close()
+        self._forget()
+        if self._login is None:
+            self._link.write([_GOODBYE])
+        self._link.close(_GOODBYE_SECONDS)
 
     def abort(self) -> None:
-        self.on_lost = lambda: None
+        self._forget()
         self._link.abort()
+
+    def _forget(self) -> None:
+        self._on_data, self._on_lost, self._on_pace = _ignore, _nothing, _nothing
 
     # login
 
@@ -91,7 +137,8 @@ class BackendConnection(asyncio.Protocol):
                 raise BackendUnavailable("the database does not offer TLS", hint="See the setting databases.*.tls.")
             elif isinstance(event, BackendReady):
                 self._login = None
-                self.early = login.rest()
+                self._early = login.rest()
+                self._last = (ReadyForQuery(event.status).encode() + self._early)[-len(_AT_REST) :]
                 if not self.ready.done():
                     self.ready.set_result(event)
         if self._link.secret and (out := login.data_to_send()):
@@ -106,11 +153,14 @@ class BackendConnection(asyncio.Protocol):
         self._link.abort()
 
     def _keep(self, data: bytes) -> None:
-        self.early += data
+        self._early += data
 
 
 async def connect_backend(
-    database: Database, password: Secret[str] | None, parameters: Mapping[str, str]
+    database: Database,
+    password: Secret[str] | None,
+    parameters: Mapping[str, str],
+    salting: Salting = salted_password,
 ) -> tuple[BackendConnection, BackendReady]:
     """A connection that is logged in. Raises BackendUnavailable."""
     context = database_context(database)
@@ -121,6 +171,7 @@ async def connect_backend(
         parameters=parameters,
         tls=context is not None,
         nonce=secrets.token_urlsafe(18),
+        salting=salting,
     )
     connection: BackendConnection | None = None
     try:

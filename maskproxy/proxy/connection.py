@@ -11,17 +11,24 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from maskproxy.base.errors import MaskproxyError, ProtocolError, SessionEnded, SessionError, TooManySessions
+from maskproxy.base.errors import (
+    BackendUnavailable,
+    MaskproxyError,
+    ProtocolError,
+    SessionEnded,
+    SessionError,
+    TooManySessions,
+)
 from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.backends import BackendConnection, cancel_backend
 from maskproxy.proxy.journal import SessionJournal
 from maskproxy.proxy.link import Link
 from maskproxy.proxy.login import ClientLogin
+from maskproxy.proxy.pool import BackendPool, Lease
 from maskproxy.proxy.statement_timer import StatementTimer
 from maskproxy.session import actions as a
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.session.scrub import FORWARDED_PARAMETERS
-from maskproxy.wire.postgres.backend import BackendReady
 
 if TYPE_CHECKING:
     from maskproxy.proxy.worker import Worker
@@ -49,8 +56,10 @@ class ClientConnection(asyncio.Protocol):
         self._link = Link()
         self._login: ClientLogin | None = None
         self._session: PostgresSession | None = None
+        self._pool: BackendPool | None = None
+        self._lease: Lease | None = None  # what we have of the pool: the backend and its cancel key
         self._backend: BackendConnection | None = None
-        self._backend_ready: BackendReady | None = None
+        self._cancel_sent = False
         self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
         self._timer = StatementTimer(self.cancel_query)
         self._write_paused = False
@@ -104,28 +113,34 @@ class ClientConnection(asyncio.Protocol):
 
     # the session
 
-    def begin(self, admission: Admission, backend: BackendConnection, ready: BackendReady) -> None:
+    def begin(self, pool: BackendPool, lease: Lease) -> None:
         """The backend is ours: greet the client and join both sides."""
-        login, self._login = self._login, None
+        admission, backend, ready = lease.admission, lease.connection, lease.ready
+        login = self._login
         if login is None or self.phase is not Phase.LOGIN:
-            backend.close()
+            pool.discard(lease)
+            return
+        self._pool, self._lease = pool, lease
+        try:
+            policy = admission.policies.policy(admission.grant.scopes)  # replaced meanwhile, perhaps
+            if not backend.open:
+                raise BackendUnavailable("the connection to the database was lost")
+        except MaskproxyError as error:
+            self._journal.denied_session(error)
+            self._fail(error)
             return
         login.stop()
-        self._backend, self._backend_ready = backend, ready
+        self._login, self._backend = None, backend
         unrestricted = admission.policy.scope.unrestricted
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
         self.process_id = ready.process_id
         self.cancel_key = login.greet(shown, self.process_id)
         session = PostgresSession(admission.policy, self._worker.meter(admission))
-        session.use(admission.policies.policy(admission.grant.scopes))  # replaced meanwhile, perhaps
+        session.use(policy)
         self._session = session
         self.phase = Phase.SESSION
         self._journal.started()
-        backend.on_data = self._backend_data
-        backend.on_lost = self._backend_lost
-        backend.on_pace = self._pace
-        if backend.early:
-            session.backend_data(backend.early)
+        backend.hand_over(self._backend_data, self._backend_lost, self._pace)
         if rest := login.rest():
             session.client_data(rest)
         self._flush()
@@ -147,7 +162,7 @@ class ClientConnection(asyncio.Protocol):
         session, backend = self._session, self._backend
         if session is None or backend is None or self.phase is Phase.CLOSED:
             return
-        while True:
+        while self._backend is not None:
             if chunks := session.take_to_backend():
                 backend.write(chunks)
             if chunks := session.take_to_client():
@@ -234,8 +249,9 @@ class ClientConnection(asyncio.Protocol):
 
     def cancel_query(self, done: Callable[[], None] = lambda: None) -> None:
         """Pass a cancel request on to the server."""
-        if self._backend_ready is not None and self.admission is not None and self.phase is Phase.SESSION:
-            self._worker.spawn(cancel_backend(self.admission.policies.database, self._backend_ready, done))
+        if self._lease is not None and self.phase is Phase.SESSION:
+            self._cancel_sent = True
+            self._worker.spawn(cancel_backend(self._lease.admission.policies.database, self._lease.ready, done))
 
     def close(self) -> None:
         """Without a word: there is nothing to say, or nobody to hear it."""
@@ -267,7 +283,18 @@ class ClientConnection(asyncio.Protocol):
         self._abandon()
         if self._login is not None:
             self._login.stop()
-        if self._backend is not None:
-            self._backend.close()
+        self._part(error)
         self._link.close(_FLUSH_SECONDS)
         self._worker.forget(self)
+
+    def _part(self, error: MaskproxyError | None) -> None:
+        """From the backend, which may serve others if nobody has done anything to it that they could notice."""
+        pool, lease, session = self._pool, self._lease, self._session
+        self._lease = self._backend = None  # what happens to it is none of our business any more
+        if pool is None or lease is None:
+            return
+        peaceful = error is None or isinstance(error, SessionEnded)
+        if session is not None and session.at_rest and peaceful and not self._cancel_sent:
+            pool.give_back(lease, session.reported)
+        else:
+            pool.discard(lease)

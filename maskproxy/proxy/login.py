@@ -21,13 +21,11 @@ from maskproxy.base.errors import (
 )
 from maskproxy.identity.access import verifier_for
 from maskproxy.proxy.admission import Admission, Startup, admit, read_startup
-from maskproxy.proxy.backends import BackendConnection, connect_backend
 from maskproxy.proxy.journal import SessionJournal
 from maskproxy.proxy.link import Link
+from maskproxy.proxy.pool import BackendPool
 from maskproxy.proxy.tls import ALPN
-from maskproxy.store.configuration import read_password
 from maskproxy.store.snapshot import TokenEntry
-from maskproxy.wire.postgres.backend import BackendReady
 from maskproxy.wire.postgres.errors import error_fields
 from maskproxy.wire.postgres.frontend import (
     Authenticated,
@@ -60,13 +58,14 @@ class ClientLogin:
         self._minor = 0
         self._seen_bytes = False
         self._tls_requested = False
-        self._stopped = False
+        self._connecting: asyncio.Task[None] | None = None
         self._deadline = asyncio.get_running_loop().call_later(limits.LOGIN_SECONDS, self._expired)
 
     def stop(self) -> None:
         """The client is in, or gone."""
-        self._stopped = True
         self._deadline.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
 
     def _expired(self) -> None:
         self._client.end(SessionEnded("login took too long"))
@@ -169,7 +168,14 @@ class ClientLogin:
             return
         self._client.admission = admission
         self._journal.admitted(admission, startup.application_name)
-        worker.spawn(self._connect(admission))
+        self._deadline.cancel()  # the wait for a backend has its own
+        pool = worker.pools[admission.policies.database.name]
+        if (lease := pool.take(admission)) is not None:
+            self._client.begin(pool, lease)
+        else:
+            self._connecting = worker.spawn(self._connect(pool, admission))
+            if self._connecting is None:
+                self._client.end(SessionEnded("maskproxy is shutting down", hint="Connect again."))
 
     def _deny(self, error: MaskproxyError) -> None:
         self._journal.denied_session(error)
@@ -177,19 +183,16 @@ class ClientLogin:
 
     # its backend
 
-    async def _connect(self, admission: Admission) -> None:
-        backend: BackendConnection
-        ready: BackendReady
+    async def _connect(self, pool: BackendPool, admission: Admission) -> None:
         try:
-            database = admission.policies.database
-            backend, ready = await connect_backend(database, read_password(database), admission.parameters)
+            lease = await pool.wait(admission)
         except SessionError as error:
+            self._connecting = None
             self._deny(error)
         except MaskproxyError as error:
+            self._connecting = None
             self._journal.denied_session(error)
             self._client.end(BackendUnavailable("the database is not available"))
         else:
-            if self._stopped:
-                backend.close()
-            else:
-                self._client.begin(admission, backend, ready)
+            self._connecting = None
+            self._client.begin(pool, lease)

@@ -31,6 +31,7 @@ from maskproxy.proxy.connection import ClientConnection
 from maskproxy.proxy.control import ask, control_path, recorder_path, serve_control
 from maskproxy.proxy.journal import Journal, SessionJournal
 from maskproxy.proxy.policies import DatabasePolicies, load_written
+from maskproxy.proxy.pool import BackendPool
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.proxy.tls import client_facing_context
 from maskproxy.session.allowance import Meter
@@ -66,6 +67,7 @@ class Worker:
             name: DatabasePolicies(database, load_written(settings, name), token_key)
             for name, database in settings.databases.items()
         }
+        self.pools = {name: BackendPool(database) for name, database in settings.databases.items()}
         self.analysts = AnalysisPool()
         self._meters: dict[tuple[str, str], Meter] = {}
         self._connections: set[ClientConnection] = set()
@@ -96,12 +98,12 @@ class Worker:
     def forget(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something that belongs to this worker; it ends with it."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """Run something that belongs to this worker; it ends with it. None when that is over."""
         if self._group is None:
             work.close()
-        else:
-            self._group.create_task(work)
+            return None
+        return self._group.create_task(work)
 
     def warn(self, event: str, **words: str) -> None:
         """A log line that peers can cause: at most one of its kind a second."""
@@ -159,6 +161,8 @@ class Worker:
             server.close()
             control.close()
             await self._drain()
+            for pool in self.pools.values():
+                pool.close()
             self._group = None
             for task in tasks:
                 task.cancel()
@@ -248,6 +252,8 @@ class Worker:
     def _apply_policies(self) -> None:
         for connection in list(self._connections):
             connection.apply_policy()
+        for pool in self.pools.values():
+            pool.refresh()
 
     # control socket
 
@@ -269,7 +275,11 @@ class Worker:
             "analysts": asdict(self.analysts.statistics()),
             "grants": sum(grant.active(self.now()) for grant in self.snapshot.grants),
             "databases": {
-                name: {"available": policies.available, "rules": policies.generation}
+                name: {
+                    "available": policies.available,
+                    "rules": policies.generation,
+                    "pool": asdict(self.pools[name].statistics()),
+                }
                 for name, policies in self.databases.items()
             },
         }

@@ -5,6 +5,8 @@ carry them out, and answer with ``analysed`` and ``recorded``. No call raises fo
 itself.
 """
 
+from collections.abc import Mapping
+
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
 from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan
@@ -47,6 +49,16 @@ class PostgresSession:
     def idle(self) -> bool:
         """No request is under way and no transaction is open."""
         return not len(self._state.pipeline) and not self._requests.gate.blocked and self._state.status == b"I"
+
+    @property
+    def at_rest(self) -> bool:
+        """Its backend may serve others, after a reset."""
+        return self.idle and self._state.at_rest and not self._backend_gone
+
+    @property
+    def reported(self) -> Mapping[str, str]:
+        """Settings that the server has spoken of since login."""
+        return self._state.reported
 
     @property
     def client_full(self) -> bool:

@@ -213,6 +213,7 @@ class Replies:
             state.to_client.append(frame)
         elif kind == B.PARAMETER_STATUS:
             status = m.ParameterStatus.decode(payload)
+            state.reported[status.name] = status.value
             if PINNED_PARAMETERS.get(status.name, status.value) != status.value:
                 raise ProtocolError(f'the server changed "{status.name}", on which masking relies')
             if status.name in FORWARDED_PARAMETERS:

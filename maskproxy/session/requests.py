@@ -246,9 +246,14 @@ class Requests:
             self._state.to_backend.append(frame)
 
     def _on_terminate(self, payload: bytes, frame: bytes) -> None:
-        """The server answers what came before, then closes; the end of its connection is the end of the session."""
-        self._state.to_backend.append(frame)
-        self._state.leaving = True
+        """A server at rest need not hear of it, and serves others. Else it answers what came before, then closes; the
+        end of its connection is the end of the session."""
+        state = self._state
+        state.leaving = True
+        if state.at_rest:
+            state.end(None)
+        else:
+            state.to_backend.append(frame)
 
     def _on_function_call(self, payload: bytes, frame: bytes) -> None:
         if self._state.skipping:

@@ -18,6 +18,7 @@ class SessionState:
     ``skipping``: a request of the current pipeline failed, so the client's messages are discarded up to Sync.
     ``leaving``: the client has said goodbye; what it asked before is still answered.
     ``cancelling``: the server is asked to stop a statement.
+    ``reported``: settings that the server has spoken of since login.
     ``schema_changed``: a statement of the transaction may have changed tables.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
@@ -36,12 +37,18 @@ class SessionState:
     to_backend: list[bytes] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     intents: int = 0
+    reported: dict[str, str] = field(default_factory=dict)
     schema_changed: bool = False
     cancelling: bool = False
 
     @property
     def transparent(self) -> bool:
         return self.policy.scope.unrestricted
+
+    @property
+    def at_rest(self) -> bool:
+        """By all we know the server is as idle as it was at login, and what was done to it can be undone."""
+        return self.status == b"I" and not len(self.pipeline) and not self.skipping and not self.transparent
 
     def next_number(self) -> int:
         self.intents += 1

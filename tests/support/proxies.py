@@ -115,10 +115,12 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A database of the server behind the proxy. ``rules`` is the text of its rule file (None: the demo's)."""
+    """A database of the server behind the proxy. ``rules`` is the text of its rule file (None: the demo's), ``pool``
+    its settings of that name."""
 
     database: str
     rules: str | None = None
+    pool: Mapping[str, int] = field(default_factory=dict)
     user: str = APP
     password: Secret[str] = APP_PASSWORD
 
@@ -134,16 +136,17 @@ def run_proxy(
     workers: int = 1,
     settings: Mapping[str, Any] | None = None,
     others: Mapping[str, Served] | None = None,
+    pool: Mapping[str, int] | None = None,
 ) -> Iterator[Proxy]:
     """``database`` of ``server`` behind a proxy, as database ``shop``. Ends with the search for canaries.
 
     ``rules`` is the text of a rule file for database ``shop`` (None: the demo's); ``settings`` are added to
     ``maskproxy.yaml`` and win. ``others`` are further databases by the name under which they are served, with the same
-    grants.
+    grants. ``pool`` are settings of the database's pool.
     """
     directory = Path(tempfile.mkdtemp(prefix="maskproxy-proxy-"))
     port = free_port()
-    databases = {"shop": Served(database, rules), **(others or {})}
+    databases = {"shop": Served(database, rules, pool or {}), **(others or {})}
     try:
         tokens = _prepare(directory, server, databases, port, grants, {"workers": workers, **(settings or {})})
         with _serve(directory) as process, run_relay(port) as relay:
@@ -182,7 +185,7 @@ def _prepare(
         (directory / "rules" / file).write_text(text, encoding="utf-8")
         write_private(directory / f"password-{name}", each.password.reveal())
         dsn = f"postgresql://{each.user}@{HOST}:{server.port}/{each.database}"
-        served[name] = {"dsn": dsn, "password": {"file": f"password-{name}"}, **tls}
+        served[name] = {"dsn": dsn, "password": {"file": f"password-{name}"}, "pool": dict(each.pool), **tls}
     document = {"listen": {"postgres": f"{HOST}:{port}"}, "databases": served, "rules": ["rules"], **settings}
     (directory / "maskproxy.yaml").write_text(json.dumps(document, indent=1), encoding="utf-8")  # JSON is YAML
     return _run(_grant(directory, grants, tuple(databases)))

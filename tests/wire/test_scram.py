@@ -1,12 +1,14 @@
 """SCRAM-SHA-256 against the vectors of RFC 7677, both sides against each other, and what a cheat sends."""
 
 from base64 import b64decode, b64encode
+from functools import lru_cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskproxy.base.errors import ProtocolError
+from maskproxy.wire.postgres import scram
 from maskproxy.wire.postgres.scram import (
     ITERATIONS,
     MAX_ITERATIONS,
@@ -16,6 +18,7 @@ from maskproxy.wire.postgres.scram import (
     ScramVerifier,
     derive_keys,
     mock_verifier,
+    salted_password,
     saslprep,
 )
 
@@ -227,3 +230,29 @@ def test_saslprep(password, prepared):
 def test_keys_are_not_shown():
     assert repr(KEYS) == "ScramKeys()"
     assert repr(SALT) not in repr(VERIFIER)
+
+
+def test_a_client_that_knows_the_salted_password_does_not_salt_again():
+    asked = []
+
+    def salting(password: str, salt: bytes, iterations: int) -> bytes:
+        asked.append((password, salt, iterations))
+        return salted_password(password, salt, iterations)
+
+    cached = lru_cache(salting)
+    for nonce in ("first", "second"):
+        assert exchange(ScramClient("pencil", nonce, cached), server()) is not None
+    assert asked == [("pencil", SALT, ITERATIONS)]
+    assert exchange(ScramClient("crayon", "third", cached), server()) is None
+    assert asked[1:] == [("crayon", SALT, ITERATIONS)]
+
+
+def test_a_login_costs_the_server_no_salting(monkeypatch: pytest.MonkeyPatch):
+    """Neither of a name that exists nor of one that does not."""
+    client = ScramClient("pencil", "abc")
+    first = server()
+    final = client.continue_(first.first(client.first()))
+    monkeypatch.setattr(scram, "pbkdf2_hmac", None)
+    assert first.final(final) is not None
+    unknown = ScramServer(mock_verifier("nobody", b"secret"), SERVER_NONCE)
+    assert unknown.first(CLIENT_FIRST).endswith(b",i=4096")

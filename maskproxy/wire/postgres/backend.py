@@ -44,7 +44,7 @@ from maskproxy.wire.postgres.backend_messages import (
 from maskproxy.wire.postgres.codec import Message
 from maskproxy.wire.postgres.framing import Frames
 from maskproxy.wire.postgres.frontend_messages import PasswordMessage, SASLInitialResponse, SASLResponse
-from maskproxy.wire.postgres.scram import MECHANISM, ScramClient
+from maskproxy.wire.postgres.scram import MECHANISM, Salting, ScramClient, salted_password
 from maskproxy.wire.postgres.startup import MAJOR, SSLRequest, StartupMessage
 
 
@@ -92,6 +92,7 @@ class BackendLogin:
     """One login. ``receive`` raises BackendUnavailable when the server refuses, ProtocolError when it cheats.
 
     ``nonce`` is the SCRAM client's, random and used once; ``parameters`` are startup parameters besides those named.
+    ``salting`` may know the password's salted form from an earlier login.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class BackendLogin:
         parameters: Mapping[str, str],
         tls: bool,
         nonce: bytes | str,
+        salting: Salting = salted_password,
     ) -> None:
         self._startup = StartupMessage(MAJOR, 0, {"user": user, "database": database, **parameters})
         self._user = user
@@ -110,6 +112,7 @@ class BackendLogin:
         self._ask_tls = tls
         self._tls_active = False
         self._nonce = nonce
+        self._salting = salting
         self._scram: ScramClient | None = None
         self._state = _State.NEW
         self._frames = Frames(limits.MAX_AUTH_MESSAGE)
@@ -212,7 +215,7 @@ class BackendLogin:
     def _on_sasl(self, message: AuthenticationSASL) -> list[Event]:
         if MECHANISM not in message.mechanisms:
             raise BackendUnavailable(f"the database does not offer {MECHANISM}")
-        self._scram = ScramClient(self._secret(), self._nonce)
+        self._scram = ScramClient(self._secret(), self._nonce, self._salting)
         self._send(SASLInitialResponse(MECHANISM, self._scram.first()), _State.SCRAM_FIRST)
         return []
 

@@ -17,6 +17,7 @@ import re
 import stringprep
 import unicodedata
 from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import pbkdf2_hmac, sha256
 from hmac import compare_digest, digest
@@ -100,16 +101,24 @@ def _allowed(prepared: str) -> bool:
     return ends and not any(map(stringprep.in_table_d2, prepared))
 
 
-def _client_key(password: str, salt: bytes, iterations: int) -> tuple[bytes, ScramKeys]:
+Salting = Callable[[str, bytes, int], bytes]
+"""``salted_password``, or a cache of it for passwords that are used again and again."""
+
+
+def salted_password(password: str, salt: bytes, iterations: int) -> bytes:
+    """Return what all keys of a password come from (SaltedPassword in RFC 5802, section 3). Slow by design."""
     secret = saslprep(password).encode("utf-8", "surrogateescape")
-    salted = pbkdf2_hmac(_HASH, secret, salt, iterations)
+    return pbkdf2_hmac(_HASH, secret, salt, iterations)
+
+
+def _client_key(salted: bytes) -> tuple[bytes, ScramKeys]:
     client_key = digest(salted, b"Client Key", _HASH)
     return client_key, ScramKeys(sha256(client_key).digest(), digest(salted, b"Server Key", _HASH))
 
 
 def derive_keys(password: str, salt: bytes, iterations: int = ITERATIONS) -> ScramKeys:
     """Return what to store of a password (RFC 5802, section 3). Slow by design."""
-    return _client_key(password, salt, iterations)[1]
+    return _client_key(salted_password(password, salt, iterations))[1]
 
 
 def mock_verifier(user: str, secret: bytes) -> ScramVerifier:
@@ -193,8 +202,9 @@ class ScramServer:
 class ScramClient:
     """One exchange as a client: ``first``, ``continue_``, ``finish``. Raises ProtocolError when the server cheats."""
 
-    def __init__(self, password: str, nonce: bytes | str) -> None:
+    def __init__(self, password: str, nonce: bytes | str, salting: Salting = salted_password) -> None:
         self._password = password
+        self._salting = salting
         self._nonce = _printable(nonce)
         self._transcript = b""
         self._server_key = b""
@@ -214,7 +224,7 @@ class ScramClient:
             raise ProtocolError("SCRAM nonces do not match")
         if iterations > MAX_ITERATIONS:
             raise ProtocolError(f"SCRAM iteration count is above {MAX_ITERATIONS}")
-        client_key, keys = _client_key(self._password, _base64(fields["salt"]), iterations)
+        client_key, keys = _client_key(self._salting(self._password, _base64(fields["salt"]), iterations))
         final = f"c=biws,r={nonce}"  # base64 of "n,,"
         self._transcript = b",".join((self._bare.encode(), server_first, final.encode()))
         self._server_key = keys.server_key
