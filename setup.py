@@ -11,6 +11,8 @@ COMPILED = (
     "maskproxy/audit/moment.py",
     "maskproxy/audit/template.py",
     "maskproxy/recorder/lines.py",
+    "maskproxy/session/batch.py",
+    "maskproxy/session/fast_path.py",
     "maskproxy/session/rows.py",
     "maskproxy/session/kernel/ops.py",
     "maskproxy/session/kernel/texts.py",

@@ -65,6 +65,7 @@ class Plan:
 
     ``reads_only``: nothing can be written, so the statement may run while its record becomes durable.
     ``touches_masked``: some masked column's table is read, so server messages are scrubbed.
+    ``plain``: one query that changes nothing in the session, and of which nothing has to be looked at before it runs.
     ``pattern``: the plan of which this is another instance, made for a text that differs in literals only.
     """
 
@@ -75,6 +76,7 @@ class Plan:
     transparent: bool = False
     reads_only: bool = False
     touches_masked: bool = False
+    plain: bool = False
     pattern: "Plan | None" = field(default=None, repr=False)
 
 
@@ -156,14 +158,23 @@ def _touches_masked(analysis: Analysis, scope: Scope) -> bool:
 def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp) -> Plan:
     """The plan of statements that are all permitted."""
     analyses = [analysis for analysis, _ in decided]
+    statements = tuple(_statement(analysis, permit, scope) for analysis, permit in decided)
     return Plan(
         text=text,
         sql=apply_splices(text, (splice for analysis in analyses for splice in _splices(text, analysis, scope))),
-        statements=tuple(_statement(analysis, permit, scope) for analysis, permit in decided),
+        statements=statements,
         stamp=stamp,
         reads_only=all(_only_reads(analysis) for analysis in analyses),
         touches_masked=any(_touches_masked(analysis, scope) for analysis in analyses),
+        plain=len(statements) == 1 and _is_plain(statements[0]),
     )
+
+
+def _is_plain(statement: StatementPlan) -> bool:
+    analysis = statement.analysis
+    if analysis is None or analysis.kind is not StatementKind.SELECT or not _only_reads(analysis):
+        return False
+    return statement.returns_rows and not (statement.session or statement.carried or statement.written)
 
 
 def _statement(analysis: Analysis, permit: Permit, scope: Scope) -> StatementPlan:

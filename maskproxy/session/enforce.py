@@ -3,7 +3,7 @@
 Deny-biased: whatever goes wrong while a plan is made, a refusal comes out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from maskproxy.base import limits
 from maskproxy.base.errors import InvalidEncoding, Refused, StatementError
@@ -14,10 +14,23 @@ from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.lex import too_long
 from maskproxy.core.sql.statement import Output
+from maskproxy.session.masking import RowMasks, row_masks
 from maskproxy.session.plans import PlanCache
-from maskproxy.wire.postgres.messages import FieldDescription
+from maskproxy.wire.postgres.messages import FieldDescription, RowDescription
 
 MAX_CACHED = 16 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope: by text, and again by shape
+_MOST_DESCRIBED = 4096  # statements whose description is remembered
+_HEADER = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """A result as the server described it, in ``frame``, which agrees with its plan. ``masks``: for its rows in the
+    formats it names; None when nothing is ours to mask."""
+
+    statement: StatementPlan
+    frame: bytes = field(repr=False)
+    masks: RowMasks | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +42,7 @@ class Policy:
     search_path: tuple[str, ...]
     columns: dict[tuple[Oid, int], ColumnRef]
     plans: PlanCache
+    _described: dict[int, Described] = field(default_factory=dict, repr=False)  # by id of the statement they hold
 
     @classmethod
     def of(cls, scope: Scope, stamp: Stamp, search_path: tuple[str, ...]) -> "Policy":
@@ -48,6 +62,21 @@ class Policy:
         """Keep a plan of this policy for the next one who sends its text."""
         if not plan.transparent:  # those cost nothing to make
             self.plans.put(plan)
+
+    def described(self, plan: StatementPlan, frame: bytes) -> Described | None:
+        """The server's RowDescription; None when it disagrees with the plan. Raises ProtocolError."""
+        known = self._described.get(id(plan))
+        if known is not None and known.statement is plan and known.frame == frame:
+            return known
+        columns = RowDescription.decode(frame[_HEADER:]).columns
+        if self.disagreement(plan, columns):
+            return None
+        formats = tuple(column.format for column in columns)
+        masks = None if plan.outputs is None else row_masks(plan.outputs, formats)
+        if len(self._described) >= _MOST_DESCRIBED:
+            self._described.clear()
+        found = self._described[id(plan)] = Described(plan, frame, masks)
+        return found
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:
         """Whether the server describes the result otherwise than the plan does: in the number of columns, their names,

@@ -13,6 +13,7 @@ from maskproxy.core.plan import Plan
 from maskproxy.session.actions import Action, CancelStatement
 from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
+from maskproxy.session.fast_path import FastPath
 from maskproxy.session.gate import cancelled
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
@@ -30,6 +31,7 @@ class PostgresSession:
         self._settings = policy.scope.settings
         self._requests = Requests(self._state)
         self._replies = Replies(self._state)
+        self._fast = FastPath(self._state, self._requests, self._replies)
         self._backend_gone = False
 
     @property
@@ -48,7 +50,8 @@ class PostgresSession:
     @property
     def idle(self) -> bool:
         """No request is under way and no transaction is open."""
-        return not len(self._state.pipeline) and not self._requests.gate.blocked and self._state.status == b"I"
+        busy = self._fast.active or len(self._state.pipeline) or self._requests.gate.blocked
+        return not busy and self._state.status == b"I"
 
     @property
     def at_rest(self) -> bool:
@@ -72,14 +75,18 @@ class PostgresSession:
 
     def client_data(self, data: bytes) -> None:
         try:
-            self._requests.feed(data)
-            self._replies.pump()
+            if not self._fast.offer(data):
+                self._requests.feed(data)
+                self._replies.pump()
         except ProtocolError as error:
             self._state.end(error)
 
     def backend_data(self, data: bytes) -> None:
         try:
-            self._replies.feed(data)
+            if not self._fast.active:
+                self._replies.feed(data)
+            elif self._fast.feed(data):
+                return
             self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
@@ -99,6 +106,8 @@ class PostgresSession:
         if self._state.closed:
             return
         try:
+            if self._fast.recorded(number, durable):
+                return
             if not self._requests.gate.recorded(number, durable=durable):
                 self._replies.recorded(number, durable=durable)
             self._requests.pump()
@@ -110,6 +119,7 @@ class PostgresSession:
     def cancel(self) -> None:
         """The client asks that what runs be ended: a statement that waits here for its plan or its record, one whose
         result waits for its record, or else whatever the server is at."""
+        self._leave_fast_path()
         state, running = self._state, self._state.pipeline.running
         busy = len(state.pipeline) > 0
         if self._requests.gate.cancel():
@@ -144,6 +154,7 @@ class PostgresSession:
             # a token without its key would be NULL, or that of another key; and rows could come in an index's order
             self.end(SessionEnded("the settings of this session's scope have changed", hint="Connect again."))
             return
+        self._leave_fast_path()
         self._state.policy = policy
 
     def _has(self, name: str, value: Secret[str]) -> bool:
@@ -152,6 +163,7 @@ class PostgresSession:
 
     def backend_lost(self) -> None:
         """What it sent before is still released, as soon as its record is durable."""
+        self._leave_fast_path()
         self._backend_gone = True
         self._end_if_gone()
 
@@ -161,7 +173,14 @@ class PostgresSession:
             self._state.end(None if self._state.leaving else lost)
 
     def end(self, error: MaskproxyError | None) -> None:
+        self._leave_fast_path()
         self._state.end(error)
+
+    def _leave_fast_path(self) -> None:
+        try:
+            self._fast.leave()
+        except ProtocolError as error:
+            self._state.end(error)
 
     def take_to_client(self) -> list[bytes]:
         chunks, self._state.to_client = self._state.to_client, []

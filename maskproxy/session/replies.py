@@ -15,7 +15,6 @@ from maskproxy.core.sql.statement import StatementKind
 from maskproxy.session.actions import CatalogDisagrees, RecordOutcome, SchemaChanged
 from maskproxy.session.allowance import too_large
 from maskproxy.session.gate import AUDIT_HINT
-from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import ENDS_WITH_READY, OURS, Durability, Kind, Request
 from maskproxy.session.row_limit import allowed, copied, surplus
 from maskproxy.session.rows import mask_rows, oversized, row_run
@@ -73,6 +72,11 @@ class Replies:
     def full(self) -> bool:
         """More waits so than should: stop reading from the server."""
         return self.held and len(self._rest) > limits.HIGH_WATER
+
+    @property
+    def empty(self) -> bool:
+        """Nothing of the server waits here."""
+        return not self._rest and not self._stream
 
     def feed(self, data: bytes) -> None:
         self._rest = self._rest + data if self._rest else data
@@ -309,11 +313,10 @@ class Replies:
         plan = head.plan
         head.described = True
         if plan is not None and not plan.transparent and head.failure is None:
-            described = m.RowDescription.decode(payload)
             if head.index >= len(plan.statements):
                 raise ProtocolError("the server answers more statements than were sent")
-            statement = plan.statements[head.index]
-            if (head.policy or state.policy).disagreement(statement, described.columns):
+            described = (head.policy or state.policy).described(plan.statements[head.index], frame)
+            if described is None:
                 head.failure = Refused(
                     "the server describes this result otherwise than the analysis of the statement",
                     hint="The schema may have changed a moment ago: try again.",
@@ -322,8 +325,7 @@ class Replies:
                     head.portal.described = None
                 state.actions.append(CatalogDisagrees())
             elif head.kind is Kind.QUERY:
-                formats = tuple(column.format for column in described.columns)
-                head.masks = None if statement.outputs is None else row_masks(statement.outputs, formats)
+                head.masks = described.masks
         if head.kind is Kind.QUERY:
             self._emit(head, frame)
         else:

@@ -37,7 +37,7 @@ class Requests:
         self._state = state
         self.gate = Gate(state)
         self._buffer = bytearray()
-        self._synced = False  # a Sync came since the last copy message
+        self.synced = False  # a Sync came since the last copy message
         self._stream = 0  # bytes still to come of a CopyData message that is being passed on
         self._handlers: dict[int, tuple[Callable[[bytes, bytes], None], int]] = {
             F.QUERY: (self._on_query, limits.MAX_MESSAGE),
@@ -59,6 +59,11 @@ class Requests:
     def full(self) -> bool:
         """More of the client waits for an answer of the world outside than should: stop reading from it."""
         return self.gate.blocked and len(self._buffer) > limits.HIGH_WATER
+
+    @property
+    def empty(self) -> bool:
+        """Nothing of the client waits here."""
+        return not self._buffer and not self._stream and not self.gate.blocked
 
     def feed(self, data: bytes) -> None:
         self._buffer += data
@@ -238,7 +243,7 @@ class Requests:
 
     def _on_sync(self, payload: bytes, frame: bytes) -> None:
         self._state.skipping = False
-        self._synced = True
+        self.synced = True
         self.gate.send(Request(Kind.SYNC), frame)
 
     def _on_flush(self, payload: bytes, frame: bytes) -> None:
@@ -274,6 +279,6 @@ class Requests:
             self._state.to_backend.append(frame)
 
     def _note_copy(self) -> None:
-        if self._synced:
-            self._synced = False
+        if self.synced:
+            self.synced = False
             self._state.pipeline.copy_data_came()

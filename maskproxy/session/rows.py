@@ -94,7 +94,7 @@ def oversized(data: bytes, start: cython.Py_ssize_t, masks: RowMasks, limit: int
     return bool(clear > limit)
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _mask_row(
     source: cython.p_const_uchar,
     start: cython.Py_ssize_t,

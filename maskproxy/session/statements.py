@@ -98,6 +98,10 @@ class Names(Generic[T]):
     def set(self, name: str, item: T) -> "Operation[T]":
         return self._sent(Operation(self, name, item))
 
+    def put(self, name: str, item: T) -> None:
+        """The server has it already, and nothing is under way."""
+        self._confirmed[name] = item
+
     def remove(self, name: str | None) -> "Operation[T]":
         """None removes all."""
         return self._sent(Operation(self, name, None))

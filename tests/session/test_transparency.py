@@ -11,6 +11,7 @@ from maskproxy.session import actions as a
 from maskproxy.session.enforce import Policy
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.wire.postgres import messages as m
+from tests.support.model_server import Server
 from tests.support.plays import frames
 
 DESCRIPTION = m.RowDescription((m.FieldDescription("id", 1000, 1, 23, 4, -1, 0),)).encode()
@@ -23,84 +24,6 @@ TEXTS = {
     "BEGIN": [m.CommandComplete("BEGIN").encode()],
     "COMMIT": [m.CommandComplete("COMMIT").encode()],
 }
-
-
-class Server:
-    """Answers as the protocol chapter says: one reply a request, after an error nothing up to Sync."""
-
-    def __init__(self) -> None:
-        self.statements: dict[str, str] = {}
-        self.portals: dict[str, str] = {}
-        self.skipping = False
-        self.status = b"I"
-
-    def answer(self, data: bytes) -> bytes:
-        return b"".join(self._one(frame) for _, frame in frames(data))
-
-    def _error(self, sqlstate: str) -> bytes:
-        self.skipping = True
-        self.status = b"E" if self.status != b"I" else b"I"
-        return m.ErrorResponse((("S", "ERROR"), ("V", "ERROR"), ("C", sqlstate), ("M", "no"))).encode()
-
-    def _run(self, text: str) -> bytes:
-        self.status = {"BEGIN": b"T", "COMMIT": b"I"}.get(text, self.status)
-        return b"".join(TEXTS[text])
-
-    def _one(self, frame: bytes) -> bytes:
-        kind, payload = frame[0], frame[5:]
-        if kind == m.FrontendType.SYNC:
-            self.skipping = False
-            if self.status == b"I":
-                self.portals.clear()
-            return m.ReadyForQuery(self.status).encode()
-        if self.skipping:
-            return b""
-        match kind:
-            case m.FrontendType.QUERY:
-                self.statements.pop("", None)
-                self.portals.pop("", None)
-                out = self._run(m.Query.decode(payload).sql)
-                if self.status == b"I":
-                    self.portals.clear()
-                return out + m.ReadyForQuery(self.status).encode()
-            case m.FrontendType.PARSE:
-                message = m.Parse.decode(payload)
-                if message.name and message.name in self.statements:
-                    return self._error("42P05")
-                self.statements[message.name] = message.sql
-                return m.ParseComplete().encode()
-            case m.FrontendType.BIND:
-                bind = m.Bind.decode(payload)
-                if bind.statement not in self.statements:
-                    return self._error("26000")
-                if bind.portal and bind.portal in self.portals:
-                    return self._error("42P03")
-                self.portals[bind.portal] = self.statements[bind.statement]
-                return m.BindComplete().encode()
-            case m.FrontendType.DESCRIBE:
-                return self._describe(m.Describe.decode(payload))
-            case m.FrontendType.EXECUTE:
-                name = m.Execute.decode(payload).portal
-                if name not in self.portals:
-                    return self._error("34000")
-                return (
-                    self._run(self.portals[name])
-                    .removeprefix(DESCRIPTION)
-                    .removeprefix(TEXTS["SELECT id FROM orders"][0])
-                )
-            case m.FrontendType.CLOSE:
-                close = m.Close.decode(payload)
-                (self.statements if close.kind == b"S" else self.portals).pop(close.name, None)
-                return m.CloseComplete().encode()
-        return b""
-
-    def _describe(self, message: m.Describe) -> bytes:
-        known = self.statements if message.kind == b"S" else self.portals
-        if message.name not in known:
-            return self._error("26000" if message.kind == b"S" else "34000")
-        first = TEXTS[known[message.name]][0]
-        described = first if first[0] == m.BackendType.ROW_DESCRIPTION else m.NoData().encode()
-        return (m.ParameterDescription(()).encode() if message.kind == b"S" else b"") + described
 
 
 names = st.sampled_from(["", "a", "b"])
@@ -137,7 +60,7 @@ def codes(data: bytes) -> list[bytes]:
 
 def through(policy: Policy, pipelines: list[list[bytes]], *, at_once: bool) -> bytes:
     """What the client gets; ``at_once``: everything is sent before the first answer and the first durable record."""
-    session, server, out, waiting = PostgresSession(policy), Server(), bytearray(), list[int]()
+    session, server, out, waiting = PostgresSession(policy), Server(TEXTS), bytearray(), list[int]()
 
     def settle() -> None:
         while True:
@@ -176,7 +99,7 @@ def through(policy: Policy, pipelines: list[list[bytes]], *, at_once: bool) -> b
 @settings(max_examples=300, deadline=None)
 @given(pipelines)
 def test_the_client_gets_what_the_server_said(policies: dict[str, Policy], pipelines: list[list[bytes]]) -> None:
-    server = Server()
+    server = Server(TEXTS)
     direct = b"".join(server.answer(b"".join(pipeline) + m.Sync().encode()) for pipeline in pipelines)
     assert codes(through(policies["support"], pipelines, at_once=False)) == codes(direct)
 
