@@ -40,7 +40,7 @@ def _digest(key: Secret[bytes], domain: bytes, value: bytes) -> str:
     inner, outer = inside.copy(), outside.copy()
     inner.update(value)
     outer.update(inner.digest())
-    return outer.digest()[:_LENGTH].hex()
+    return outer.hexdigest()[: 2 * _LENGTH]
 
 
 @lru_cache(maxsize=8)

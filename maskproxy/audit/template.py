@@ -9,7 +9,9 @@ compiler is there (``setup.py``); interpreted it gives the same bytes.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
+import cython
 import orjson
 
 from maskproxy.audit import records
@@ -25,15 +27,26 @@ _MAX_RECORD: int = MAX_RECORD
 _OK = Out.OK.encode()
 _MODIFY = Out.MODIFY.encode()
 _COMPLETE = str(End.COMPLETE)
+_THOUSANDTHS = tuple(f"{number / 1000}"[1:] for number in range(1000))  # ".0", ".001", ".002"
+_LONGEST_MS = 10**15  # microseconds; JSON has exponents beyond
 _INTENT = ("dec", "id", "mono", "out", "stmt", "ts")
 _OUTCOME = ("id", "mono", "out", "ref", "res", "ts")
 
 
+@cython.cclass
 class StatementTemplate:
     """Of one plan, and of those for texts that differ from its ``text`` in literals only. ``columns`` are those that
     may be masked in its rows."""
 
-    __slots__ = ("columns", "decision", "names", "out", "plain", "sha", "text", "with_parameters")
+    _text: str
+    _sha: bytes
+    _decision: bytes
+    _out: bytes
+    _plain: tuple  # type: ignore[type-arg]
+    _one: tuple  # type: ignore[type-arg]
+    _many: tuple  # type: ignore[type-arg]
+    _columns: tuple  # type: ignore[type-arg]
+    _names: dict  # type: ignore[type-arg]
 
     def __init__(
         self,
@@ -44,21 +57,27 @@ class StatementTemplate:
         modified: bool,
         columns: Iterable[ColumnRef],
     ) -> None:
-        self.text = text
-        self.decision = records.decision_part(decision)
-        self.out = _MODIFY if modified else _OK
-        self.sha = (statement.sha or "").encode()
-        self.plain = _cut(records.statement_form(statement, parameters=False), ("sha",))
-        self.with_parameters = _cut(records.statement_form(statement, parameters=True), ("params", "sha"))
-        self.columns = tuple(columns)
-        # by identity, which is sure as long as ``columns`` holds them: hashing one takes longer than naming it
-        self.names = {id(column): str(column) for column in self.columns}
+        self._text = text
+        self._sha = (statement.sha or "").encode()
+        self._decision = records.decision_part(decision)
+        self._out = _MODIFY if modified else _OK
+        before, behind = _cut(records.statement_form(statement, parameters=False), ("sha",))
+        self._plain = (before, behind)
+        before, between, behind = _cut(records.statement_form(statement, parameters=True), ("params", "sha"))
+        self._one = (before + b'["', b'"]' + between, behind)
+        self._many = (before, between, behind)
+        self._columns = tuple(columns)
+        # By identity, which is sure as long as ``_columns`` holds them: hashing one takes longer than naming it.
+        # Each with the name to sort by and the name in JSON; none of those that are not UTF-8.
+        self._names = {id(column): (name, _string(name)) for column in self._columns if _is_utf_8(name := str(column))}
 
 
+@cython.cclass
 class SessionTemplates:
     """Of one session, as long as its context stays the same."""
 
-    __slots__ = ("_intent", "_outcome")
+    _intent: tuple  # type: ignore[type-arg]
+    _outcome: tuple  # type: ignore[type-arg]
 
     def __init__(self, context: records.Context) -> None:
         self._intent = _cut(records.intent_form(context), _INTENT)
@@ -72,28 +91,37 @@ class SessionTemplates:
         parameters: Sequence[bytes | None],
         key: Secret[bytes],
     ) -> bytes | None:
-        if len(parameters) > records.MAX_PARAMETERS:
+        count: cython.Py_ssize_t = len(parameters)
+        if count > records.MAX_PARAMETERS:
             return None
-        before_decision, before_id, before_mono, before_out, before_statement, before_ts, end = self._intent
         identity, ts, mono = at
-        if parameters:
-            before_parameters, before_sha, behind_sha = statement.with_parameters
-            before_sha = b"%b%b%b" % (before_parameters, _digests(parameters, key), before_sha)
+        digests = b""
+        between = b""
+        if count == 0:
+            before_sha, behind_sha = statement._plain
+        elif count == 1 and parameters[0] is not None:
+            before_sha, between, behind_sha = statement._one
+            digests = f"{parameter_digest(key, parameters[0])}".encode("ascii")
         else:
-            before_sha, behind_sha = statement.plain
+            before_sha, between, behind_sha = statement._many
+            digests = orjson.dumps([parameter_digest(key, value) for value in parameters])
+        sha = statement._sha if text is statement._text else text_digest(key, text).encode("ascii")
+        before_decision, before_id, before_mono, before_out, before_statement, before_ts, end = self._intent
         record = b"".join(
             (
                 before_decision,
-                statement.decision,
+                statement._decision,
                 before_id,
                 identity,
                 before_mono,
-                b"%d" % mono,
+                _number(mono),
                 before_out,
-                statement.out,
+                statement._out,
                 before_statement,
                 before_sha,
-                statement.sha if text is statement.text else text_digest(key, text).encode(),
+                digests,
+                between,
+                sha,
                 behind_sha,
                 before_ts,
                 ts,
@@ -107,45 +135,88 @@ class SessionTemplates:
         at: Stamp,
         statement: StatementTemplate,
         ref: bytes,
-        began: int,
-        rows: int,
-        size: int,
+        began: cython.longlong,
+        rows: cython.longlong,
+        size: cython.longlong,
         tag: str | None,
         masked: Sequence[tuple[ColumnRef, int]],
     ) -> bytes | None:
         """Of a statement that was completed."""
         identity, ts, mono = at
-        result: dict[str, object] = {"bytes": size, "end": _COMPLETE}
-        if masked:
-            names = statement.names
-            result["masked"] = {names.get(id(column)) or str(column): number for column, number in masked}
-        result["ms"] = round((mono - began) / 1e6, 3)
-        result["rows"] = rows
-        if tag is not None:
-            result["tag"] = tag[: records.MAX_WORDS]
-        try:
-            encoded = orjson.dumps(result, option=orjson.OPT_SORT_KEYS) if len(masked) > 1 else orjson.dumps(result)
-        except orjson.JSONEncodeError:
+        spent: cython.longlong = microseconds(began, mono)
+        names = _masked(statement, masked) if masked else ""
+        end = "" if tag is None else _tag(tag)
+        if names is None or end is None or not 0 <= spent < _LONGEST_MS:
             return None
-        before_id, before_mono, before_out, before_ref, before_result, before_ts, end = self._outcome
+        whole: cython.longlong = spent // 1000
+        result = (
+            f'{{"bytes":{size},"end":"{_COMPLETE}"{names},"ms":{whole}{_THOUSANDTHS[spent - whole * 1000]},'
+            f'"rows":{rows}{end}}}'
+        )
+        before_id, before_mono, before_out, before_ref, before_result, before_ts, behind_ts = self._outcome
         record = b"".join(
             (
                 before_id,
                 identity,
                 before_mono,
-                b"%d" % mono,
+                _number(mono),
                 before_out,
                 _MODIFY if masked else _OK,
                 before_ref,
                 ref,
                 before_result,
-                encoded,
+                result.encode(),
                 before_ts,
                 ts,
-                end,
+                behind_ts,
             )
         )
         return None if len(record) > _MAX_RECORD else record
+
+
+def microseconds(began: cython.longlong, ended: cython.longlong) -> int:
+    """Of monotonic clocks in nanoseconds."""
+    return int((ended - began + 500) // 1000)
+
+
+@cython.cfunc  # type: ignore[untyped-decorator]
+def _masked(statement: StatementTemplate, masked: Sequence[tuple[ColumnRef, int]]) -> str | None:
+    """None when there is a column that is not known to be masked."""
+    number: cython.longlong
+    if len(masked) == 1:
+        column, number = masked[0]
+        entry = statement._names.get(id(column))
+        return None if entry is None else f',"masked":{{{entry[1]}:{number}}}'
+    entries = []
+    for column, number in masked:
+        entry = statement._names.get(id(column))
+        if entry is None:
+            return None
+        entries.append((entry[0], f"{entry[1]}:{number}"))
+    entries.sort()
+    return f',"masked":{{{",".join([entry for _, entry in entries])}}}'
+
+
+@lru_cache(512)
+def _tag(tag: str) -> str | None:
+    """None of one that is not UTF-8."""
+    return f',"tag":{_string(tag[: records.MAX_WORDS])}' if _is_utf_8(tag) else None
+
+
+def _string(text: str) -> str:
+    return orjson.dumps(text).decode()
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+@cython.cfunc  # type: ignore[untyped-decorator]
+def _number(number: cython.longlong) -> bytes:
+    return f"{number}".encode("ascii")
 
 
 def _cut(form: bytes, blanks: tuple[str, ...]) -> tuple[bytes, ...]:
@@ -154,11 +225,3 @@ def _cut(form: bytes, blanks: tuple[str, ...]) -> tuple[bytes, ...]:
     if tuple(name.decode() for name in pieces[1::2]) != blanks:
         raise ValueError("a record does not have the blanks that are filled in")
     return tuple(pieces[::2])
-
-
-def _digests(parameters: Sequence[bytes | None], key: Secret[bytes]) -> bytes:
-    """A JSON list."""
-    if len(parameters) == 1 and parameters[0] is not None:
-        return f'["{parameter_digest(key, parameters[0])}"]'.encode()
-    digests = [parameter_digest(key, value) for value in parameters]
-    return orjson.dumps(digests)

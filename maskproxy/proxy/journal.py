@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 from maskproxy import __version__
 from maskproxy.audit import records
 from maskproxy.audit.digests import parameter_digest
 from maskproxy.audit.moment import Moment, Moments, Stamp
-from maskproxy.audit.template import LONGEST_TEXT, SessionTemplates, StatementTemplate
+from maskproxy.audit.template import LONGEST_TEXT, SessionTemplates, StatementTemplate, microseconds
 from maskproxy.audit.values import Actor, DecisionInfo, Destination, End, GrantInfo, Origin, Out, Result, Source
 from maskproxy.audit.values import StatementInfo as Statement
 from maskproxy.base.errors import ColumnRefused, MaskproxyError
@@ -63,7 +64,7 @@ class Journal:
 
     def _make_template(self, plan: Plan) -> StatementTemplate:
         statement, masks = self.describe(plan.text, plan), _masks(plan)
-        columns = {mask.column for mask in masks}
+        columns = [mask.column for mask in masks] + [column for each in plan.statements for column in each.shown]
         return StatementTemplate(plan.text, statement, _decision(plan), modified=bool(masks), columns=columns)
 
     def _describe(self, text: str | None, plan: Plan | None) -> Statement:
@@ -103,13 +104,15 @@ class SessionJournal:
         session = journal.moments.now().id
         return cls(journal, records.make_context(journal.origin, session=session, source=source), session, source)
 
+    def _know(self, **known: Any) -> None:
+        """Parts of the context of all records from now on."""
+        self.context = records.make_context(self.journal.origin, session=self.session, source=self.source, **known)
+        self._templates = None
+
     def claims(self, user: str, application_name: str | None, tls: str | None) -> None:
         claimed = {"user": user} | ({"application_name": application_name} if application_name else {})
         self.source = Source(addr=self.source.addr, listener=self.source.listener, tls=tls)
-        self.context = records.make_context(
-            self.journal.origin, session=self.session, source=self.source, claimed=claimed
-        )
-        self._templates = None
+        self._know(claimed=claimed)
 
     def auth_fail(self, why: str) -> None:
         self.journal.write(records.auth_fail(self.context, self._now(), why=why))
@@ -119,11 +122,8 @@ class SessionJournal:
 
     def admitted(self, admission: Admission, application_name: str | None) -> None:
         grant, database = admission.grant, admission.policies.database
-        self.context = records.make_context(
-            self.journal.origin,
-            session=self.session,
+        self._know(
             actor=Actor(agent=grant.principal, kind=admission.kind, authn="scram-sha-256", cred=admission.credential),
-            source=self.source,
             destination=Destination(db=database.name, host=f"{database.host}:{database.port}", role=database.user),
             grant=GrantInfo(
                 id=grant.id,
@@ -135,7 +135,6 @@ class SessionJournal:
             ),
             claimed={"application_name": application_name} if application_name else None,
         )
-        self._templates = None
         self.journal.write(records.auth_ok(self.context, self._now()))
 
     def started(self) -> None:
@@ -215,7 +214,7 @@ class SessionJournal:
                 tag=tag,
                 sqlstate=sqlstate,
                 masked={str(column): number for column, number in masked} or None,
-                ms=round((at[2] - began) / 1e6, 3),
+                ms=microseconds(began, at[2]) / 1000,
             )
             out = Out.UNKNOWN if lost else Out.ERROR if sqlstate else Out.MODIFY if masked else Out.OK
             record = records.outcome(self.context, Moment.of(at), ref=ref.decode(), result=result, out=out)

@@ -26,12 +26,14 @@ from maskproxy.audit import records
 from maskproxy.audit.framing import ANSWER, REFUSED, FramingError
 from maskproxy.audit.moment import Moments, ulid
 from maskproxy.audit.values import Origin, RecordType
+from maskproxy.base.heap import keep_memory
 from maskproxy.base.limits import MiB
 from maskproxy.recorder.lines import whole_records
 from maskproxy.recorder.log import ROTATE_BYTES, Log
 
 RETRY_SECONDS = (0.25, 2.0)  # first and longest pause before a new file is tried
 COMPLAINT_SECONDS = 5.0  # between two log lines about the same trouble
+KEPT_MEMORY = 16 * MiB
 MAX_UNREAD_ANSWERS = 1 * MiB  # a worker that doesn't read this many is not alive
 
 log = structlog.get_logger("maskproxy.recorder")
@@ -212,6 +214,7 @@ async def _listen(loop: asyncio.AbstractEventLoop, recorder: Recorder, socket: P
 
 def run(socket: Path, directory: Path, *, node: str | None = None, rotate_bytes: int = ROTATE_BYTES) -> None:
     """The recorder's process: runs until SIGTERM or SIGINT."""
+    keep_memory(KEPT_MEMORY)
     uvloop.run(_until_signal(socket, directory, node=node, rotate_bytes=rotate_bytes))
 
 

@@ -16,9 +16,10 @@ from maskproxy.audit.moment import Moments
 from maskproxy.audit.template import LONGEST_TEXT
 from maskproxy.audit.values import Actor, GrantInfo, Origin, Source
 from maskproxy.base.errors import SessionEnded
-from maskproxy.base.refs import ColumnRef, Generation
+from maskproxy.base.refs import ColumnRef, Generation, Location
 from maskproxy.base.secret import Secret
 from maskproxy.core.plan import Plan, Stamp, StatementPlan
+from maskproxy.core.policy.decision import ColumnMask
 from maskproxy.proxy.journal import Journal, SessionJournal
 from maskproxy.proxy.recorder_client import Done, RecorderClient
 from maskproxy.session.enforce import Policy
@@ -168,6 +169,7 @@ def test_without_a_text_there_is_no_template() -> None:
     assert "sha" not in intent["stmt"]
 
 
+LOCATION = Location("rules.yaml", 1)
 STAMP = Stamp(Generation(1), Generation(1))
 WORDS = st.text(max_size=300)
 TEXTS = st.one_of(
@@ -209,7 +211,13 @@ def test_whatever_comes_the_bytes_are_the_ordinary_encoders(
         grant=GrantInfo(id="g", scope=word, expires="never", purpose=word),
         claimed={"application_name": word} if word else None,
     )
-    statement = StatementPlan(analysis=None, outputs=None, disclosed=dict.fromkeys(columns, 2))
+    masks = [
+        ColumnMask(
+            name="null", label=word, column=column, type=None, apply=None, rule=f"masks.{word}", location=LOCATION
+        )
+        for column in columns
+    ]
+    statement = StatementPlan(analysis=None, outputs=None, disclosed=dict.fromkeys(columns, 2), masks=frozenset(masks))
     plan = Plan(text=text, sql=text, statements=(statement,), stamp=STAMP)
 
     def act(session: SessionJournal) -> None:
@@ -218,3 +226,21 @@ def test_whatever_comes_the_bytes_are_the_ordinary_encoders(
             session.outcome_of(1, rows, size, tag, None, [(column, rows) for column in sorted(columns)])
 
     Twin(context).both(act)
+
+
+@pytest.mark.parametrize(
+    "nanoseconds", [0, 499, 500, 1_499, 10_000, 100_500, 1_000_000, 12_345_678_901, 10**17, 3 * 10**18]
+)
+def test_durations_are_written_as_the_ordinary_encoder_writes_them(nanoseconds: int) -> None:
+    plan = Plan(text="select 1", sql="select 1", statements=(), stamp=STAMP)
+    twin = Twin()
+    for session in twin.sessions:
+        ticks = iter([0, nanoseconds])
+        session.journal.moments = Moments(lambda: 0, lambda ticks=ticks: next(ticks), lambda size: b"\x5a" * size)
+
+    def act(session: SessionJournal) -> None:
+        session.intent_of(1, plan, (), ignore)
+        session.outcome_of(1, 1, 1, "SELECT 1", None, ())
+
+    _, outcome = twin.both(act)
+    assert outcome["res"]["ms"] == (nanoseconds + 500) // 1000 / 1000
