@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from maskproxy.audit import records
 from maskproxy.audit.digests import parameter_digest, text_digest
 from maskproxy.audit.framing import MAX_LINE, MAX_RECORD
 from maskproxy.audit.moment import Moment
+from maskproxy.audit.template import SessionTemplates
 from maskproxy.audit.values import (
     Actor,
     DecisionInfo,
@@ -32,15 +34,21 @@ from maskproxy.base.secret import Secret
 KEY = Secret(b"k" * 32)
 AT = Moment("01ARYZ6S410000000000000000", "2026-01-02T03:04:05.000006Z", 42)
 ORIGIN = Origin(node="px1", boot="b", build="maskproxy 0.1.0", cfg="c", pol="p")
-SESSION = records.make_context(
-    ORIGIN,
-    session="s",
-    actor=Actor(agent="agent", kind="agent", authn="scram-sha-256", cred="t-1"),
-    source=Source(addr="127.0.0.1:5000", listener="127.0.0.1:6543", tls="TLSv1.3"),
-    destination=Destination(db="shop", host="db:5432", role="app", pid=7),
-    grant=GrantInfo(id="g-1", scope="support", expires="2026-01-03T00:00:00Z", purpose="why"),
-    claimed={"application_name": "psql"},
-)
+
+
+def one_context(session: str) -> records.Context:
+    return records.make_context(
+        ORIGIN,
+        session=session,
+        actor=Actor(agent="agent", kind="agent", authn="scram-sha-256", cred="t-1"),
+        source=Source(addr="127.0.0.1:5000", listener="127.0.0.1:6543", tls="TLSv1.3"),
+        destination=Destination(db="shop", host="db:5432", role="app", pid=7),
+        grant=GrantInfo(id="g-1", scope="support", expires="2026-01-03T00:00:00Z", purpose="why"),
+        claimed={"application_name": "psql"},
+    )
+
+
+SESSION = one_context("s")
 STATEMENT = records.describe_text("select ssn from c where id = 42", KEY, kind="select", tables=("public.c",))
 PERMIT = DecisionInfo(act="mask", rules=("masks.pii.ssn",))
 
@@ -234,3 +242,12 @@ def test_text_of_another_encoding_is_recorded_as_far_as_it_can_be() -> None:
 def test_digests_are_hmac_sha_256(key: bytes, value: bytes) -> None:
     expected = hmac.digest(key, b"parameter\0" + value, "sha256")[:16].hex()
     assert parameter_digest(Secret(key), value) == expected
+
+
+def test_what_a_session_keeps_is_small() -> None:
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    kept = [(context := one_context(str(number)), SessionTemplates(context)) for number in range(100)]
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (after - before) / len(kept) < 6 * limits.KiB
