@@ -141,9 +141,9 @@ def _mask_row(
     return end
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.inline  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def _length(source: cython.p_const_uchar, offset: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """The unsigned 32-bit number there. A single byte is shifted in C's int, hence the steps."""
     length: cython.Py_ssize_t = source[offset]
