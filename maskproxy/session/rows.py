@@ -15,7 +15,8 @@ from maskproxy.session.kernel.ops import Op, Output
 
 COMPILED: bool = cython.compiled
 _DATA_ROW = cython.declare(cython.int, 0x44)
-_SPARE_ROOM = 1 << 20
+_NULL = cython.declare(cython.Py_ssize_t, 0xFFFFFFFF)  # the length that stands for it
+_SPARE_ROOM = cython.declare(cython.Py_ssize_t, 1 << 20)
 
 _spare: list[Output] = []
 """The buffer that is used again. Whoever writes to it has taken it out of here; one that had to grow large is left to
@@ -120,7 +121,7 @@ def _mask_row(
             raise ProtocolError("a row is shorter than its columns")
         length = _length(source, offset)
         offset += 4
-        if length == 0xFFFFFFFF:
+        if length == _NULL:
             continue
         if offset + length > end:
             raise ProtocolError("a column is longer than its row")

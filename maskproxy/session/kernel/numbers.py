@@ -65,7 +65,7 @@ class Whole:
 
     def decimal(self, value: cython.longlong) -> cython.Py_ssize_t:
         """Puts the text into ``digits``; its length."""
-        rest: cython.longlong = -value if value < 0 else value
+        rest: cython.ulonglong = -value if value < 0 else value
         at: cython.Py_ssize_t = _DIGITS
         while rest > 0 or at == _DIGITS:
             at -= 1

@@ -1,3 +1,6 @@
+cimport cython
+
+@cython.final
 cdef class Output:
     cdef unsigned char* bytes
     cdef bytearray _buffer

@@ -12,6 +12,7 @@ RowMask = Callable[[bytes], bytes | None]
 """One column's value as it stands on the wire, in the format of the result; None answers NULL. Never raises."""
 
 FIRST_ROOM = 1 << 16
+_NOT_ASCII = cython.declare(cython.ulonglong, 0x8080808080808080)  # the bit of eight bytes that says so
 
 
 class Output:
@@ -35,7 +36,8 @@ class Output:
         return 0
 
     def copy(self, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.int:
-        self.reserve(size)
+        if self.room - self.at < size:
+            self.reserve(size)
         if cython.compiled:
             memcpy(self.bytes + self.at, source + start, size)  # type: ignore[operator]
         else:
@@ -44,7 +46,8 @@ class Output:
         return 0
 
     def fill(self, byte: cython.int, size: cython.Py_ssize_t) -> cython.int:
-        self.reserve(size)
+        if self.room - self.at < size:
+            self.reserve(size)
         if cython.compiled:
             memset(self.bytes + self.at, byte, size)  # type: ignore[operator]
         else:
@@ -116,6 +119,14 @@ def characters(source: cython.p_const_uchar, start: cython.Py_ssize_t, end: cyth
     count: cython.Py_ssize_t = 0
     at: cython.Py_ssize_t = start
     size: cython.Py_ssize_t
+    if cython.compiled:
+        word: cython.ulonglong = 0
+        while at + 8 <= end:
+            memcpy(cython.address(word), source + at, 8)
+            if word & _NOT_ASCII:
+                break
+            at += 8
+        count = at - start
     while at < end:
         if source[at] < 0x80:
             at += 1
