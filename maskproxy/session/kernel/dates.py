@@ -52,7 +52,7 @@ class BinaryBeginning(Call):
         return 1
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _beginning(day: cython.longlong, unit: cython.int) -> cython.longlong:
     """Of the unit that holds a day, both counted from 2000-01-01."""
     shifted: cython.longlong = day + _EPOCH
@@ -72,7 +72,7 @@ def _beginning(day: cython.longlong, unit: cython.int) -> cython.longlong:
     return _first_of(year, month)
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _first_of(year: cython.longlong, month: cython.longlong) -> cython.longlong:
     if month <= 2:
         year -= 1
@@ -117,8 +117,8 @@ class TextBeginning(Call):
         return 1
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _is_date(source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
     """Whether it begins with a day of the calendar, as 2000-02-29."""
     if size < 10 or source[start + 4] != 0x2D or source[start + 7] != 0x2D:
@@ -133,8 +133,8 @@ def _is_date(source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cytho
     return day <= (30 if month == 4 or month == 6 or month == 9 or month == 11 else 31)
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _is_time(
     source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t, zone: cython.bint
 ) -> cython.bint:
@@ -160,8 +160,8 @@ def _is_time(
     return end - start == 19 or source[start + 19] == 0x2E
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _two(source: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.int:
     """The number of two digits, or a negative one."""
     if source[at] < 0x30 or source[at] > 0x39 or source[at + 1] < 0x30 or source[at + 1] > 0x39:

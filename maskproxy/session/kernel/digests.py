@@ -101,8 +101,8 @@ class Keyed:
         return 0
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _write_state(to: cython.p_uchar, context: cython.p_const_uchar) -> cython.void:
     """The words are as the machine has them; a digest has the first byte first."""
     words: cython.p_const_uint = cython.cast(cython.p_const_uint, context)
@@ -111,9 +111,9 @@ def _write_state(to: cython.p_uchar, context: cython.p_const_uchar) -> cython.vo
         _write(to, 4 * number, words[number])
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.inline  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def _write(to: cython.p_uchar, at: cython.Py_ssize_t, word: cython.uint) -> cython.void:
     to[at] = word >> 24
     to[at + 1] = word >> 16 & 0xFF

@@ -104,8 +104,8 @@ class Email(Text):
         return self.fitted(out, head, count)
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _forward(
     source: cython.p_const_uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t, count: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
@@ -118,8 +118,8 @@ def _forward(
     return start
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _backward(
     source: cython.p_const_uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t, count: cython.Py_ssize_t
 ) -> cython.Py_ssize_t:
@@ -132,8 +132,8 @@ def _backward(
     return end
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _has_zero(source: cython.p_const_uchar, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
     """No text of PostgreSQL holds it, so none is made with it."""
     at: cython.Py_ssize_t
@@ -143,7 +143,7 @@ def _has_zero(source: cython.p_const_uchar, start: cython.Py_ssize_t, end: cytho
     return False
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _repeat(out: Output, char: bytes, count: cython.Py_ssize_t) -> cython.int:
     each: cython.Py_ssize_t = len(char)
     letters: cython.p_const_uchar = char

@@ -60,7 +60,7 @@ class TextToken(Call):
         return 1
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _append_letters(
     out: Output, digest: cython.p_const_uchar, letters: cython.p_const_uchar, count: cython.int
 ) -> cython.int:
@@ -170,15 +170,15 @@ class BytesToken(Call):
         return count
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _is_hyphen(place: cython.Py_ssize_t) -> cython.bint:
     """In the text of a uuid."""
     return place == 8 or place == 13 or place == 18 or place == 23
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
-@cython.exceptval(check=False)  # type: ignore[untyped-decorator]
+@cython.cfunc
+@cython.exceptval(check=False)
 def _nibble(digit: cython.int) -> cython.int:
     if 0x30 <= digit <= 0x39:
         return digit - 0x30
@@ -187,7 +187,7 @@ def _nibble(digit: cython.int) -> cython.int:
     return -1
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _append_hex(out: Output, digest: cython.p_const_uchar, hyphens: cython.bint) -> cython.int:
     """Sixteen bytes."""
     letters: cython.p_const_uchar = b"0123456789abcdef"
