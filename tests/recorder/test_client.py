@@ -7,7 +7,10 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from maskproxy.audit.framing import ANSWER, MAX_RECORD, REFUSED
+from maskproxy.proxy import recorder_client
 from tests.recorder.support import RecorderProcess, connected
 
 
@@ -86,3 +89,22 @@ async def test_cancelling_the_client_leaves_nobody_waiting(recorder: RecorderPro
         waiting = client.submit()
     assert await asyncio.wait_for(waiting, 2) is None
     assert REFUSED not in client.answers.values()
+
+
+async def test_what_waits_is_bounded_and_counted_down_by_answers(
+    recorder: RecorderProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_client, "MAX_WAITING", 100_000)
+    async with connected(recorder.socket) as client:
+        await client.wait_connected()
+        for _ in range(3):
+            os.kill(recorder.pid, signal.SIGSTOP)
+            waiting = [client.submit(size=1000) for _ in range(150)]
+            await asyncio.sleep(0.05)
+            refused = [future for future in waiting if future.done()]
+            assert 40 < len(refused) < 60
+            os.kill(recorder.pid, signal.SIGCONT)
+            answers = await asyncio.wait_for(asyncio.gather(*waiting), 5)
+            assert answers.count(None) == len(refused)
+            assert await client.submit() is not None
+    assert recorder.numbers() == client.recorded()
