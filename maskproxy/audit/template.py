@@ -15,12 +15,11 @@ import cython
 import orjson
 
 from maskproxy.audit import records
-from maskproxy.audit.digests import parameter_digest, text_digest
+from maskproxy.audit.digests import Digests
 from maskproxy.audit.framing import MAX_RECORD
 from maskproxy.audit.moment import Stamp
 from maskproxy.audit.values import DecisionInfo, End, Out, StatementInfo
 from maskproxy.base.refs import ColumnRef
-from maskproxy.base.secret import Secret
 
 LONGEST_TEXT = 4096  # characters; what is longer is not worth the memory
 _MAX_RECORD: int = MAX_RECORD
@@ -89,23 +88,23 @@ class SessionTemplates:
         statement: StatementTemplate,
         text: str,
         parameters: Sequence[bytes | None],
-        key: Secret[bytes],
+        digests: Digests,
     ) -> bytes | None:
         count: cython.Py_ssize_t = len(parameters)
         if count > records.MAX_PARAMETERS:
             return None
         identity, ts, mono = at
-        digests = b""
+        listed = b""
         between = b""
         if count == 0:
             before_sha, behind_sha = statement._plain
         elif count == 1 and parameters[0] is not None:
             before_sha, between, behind_sha = statement._one
-            digests = f"{parameter_digest(key, parameters[0])}".encode("ascii")
+            listed = digests.parameter(parameters[0]).encode("ascii")
         else:
             before_sha, between, behind_sha = statement._many
-            digests = orjson.dumps([parameter_digest(key, value) for value in parameters])
-        sha = statement._sha if text is statement._text else text_digest(key, text).encode("ascii")
+            listed = orjson.dumps([None if value is None else digests.parameter(value) for value in parameters])
+        sha = statement._sha if text is statement._text else digests.text(text).encode("ascii")
         before_decision, before_id, before_mono, before_out, before_statement, before_ts, end = self._intent
         record = b"".join(
             (
@@ -119,7 +118,7 @@ class SessionTemplates:
                 statement._out,
                 before_statement,
                 before_sha,
-                digests,
+                listed,
                 between,
                 sha,
                 behind_sha,

@@ -5,12 +5,12 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from maskproxy import __version__
 from maskproxy.audit import records
-from maskproxy.audit.digests import parameter_digest
+from maskproxy.audit.digests import PARAMETER, TEXT, Digests, parameter_digest
 from maskproxy.audit.moment import Moment, Moments, Stamp
 from maskproxy.audit.template import LONGEST_TEXT, SessionTemplates, StatementTemplate, microseconds
 from maskproxy.audit.values import Actor, DecisionInfo, Destination, End, GrantInfo, Origin, Out, Result, Source
@@ -24,6 +24,7 @@ from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.recorder_client import RecorderClient
 from maskproxy.session.actions import RecordDenial, RecordIntent, RecordOutcome
 from maskproxy.session.allowance import compared
+from maskproxy.session.kernel.digests import digest_of, keyed
 
 _CANCELLED = "57014"
 _DESCRIPTIONS = 256
@@ -35,6 +36,7 @@ class Journal:
 
     def __init__(self, recorder: RecorderClient, key: Secret[bytes], settings_digest: str) -> None:
         self.key = key
+        self.digests = Digests(partial(digest_of, keyed(key, TEXT)), partial(digest_of, keyed(key, PARAMETER)))
         self.moments = Moments(time.time_ns, time.monotonic_ns, os.urandom)
         self.origin = Origin(
             node=platform.node(), boot=self.moments.now().id, build=f"maskproxy {__version__}", cfg=settings_digest
@@ -167,7 +169,7 @@ class SessionJournal:
         self._open[number] = (at[0], at[2], template)
         record = None
         if template is not None and plan is not None:
-            record = self._forms().intent(at, template, plan.text, parameters, journal.key)
+            record = (self._templates or self._begin()).intent(at, template, plan.text, parameters, journal.digests)
         journal.write(self._unusual_intent(at, plan, parameters) if record is None else record, done)
 
     def _unusual_intent(self, at: Stamp, plan: Plan | None, parameters: Sequence[bytes | None]) -> bytes:
@@ -204,7 +206,7 @@ class SessionJournal:
         at = self.journal.moments.stamp()
         record = None
         if template is not None and sqlstate is None and not lost:
-            record = self._forms().outcome(at, template, ref, began, rows, size, tag, masked)
+            record = (self._templates or self._begin()).outcome(at, template, ref, began, rows, size, tag, masked)
         if record is None:
             cancelled = End.CANCELLED if sqlstate == _CANCELLED else End.ERROR if sqlstate else End.COMPLETE
             result = Result(
@@ -220,9 +222,8 @@ class SessionJournal:
             record = records.outcome(self.context, Moment.of(at), ref=ref.decode(), result=result, out=out)
         self.journal.write(record)
 
-    def _forms(self) -> SessionTemplates:
-        if self._templates is None:
-            self._templates = SessionTemplates(self.context)
+    def _begin(self) -> SessionTemplates:
+        self._templates = SessionTemplates(self.context)
         return self._templates
 
     def denial(self, action: RecordDenial) -> None:

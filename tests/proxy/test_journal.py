@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskproxy.audit import records
+from maskproxy.audit.digests import parameter_digest, text_digest
 from maskproxy.audit.framing import MAX_RECORD
 from maskproxy.audit.moment import Moments
 from maskproxy.audit.template import LONGEST_TEXT
@@ -226,6 +227,13 @@ def test_whatever_comes_the_bytes_are_the_ordinary_encoders(
             session.outcome_of(1, rows, size, tag, None, [(column, rows) for column in sorted(columns)])
 
     Twin(context).both(act)
+
+
+@given(st.binary(max_size=150), st.binary(max_size=200), WORDS)
+def test_digests_are_those_of_the_ordinary_encoder(key: bytes, value: bytes, text: str) -> None:
+    journal = Journal(Kept(), Secret(key), "c")
+    assert journal.digests.parameter(value) == parameter_digest(Secret(key), value)
+    assert journal.digests.text(text) == text_digest(Secret(key), text)
 
 
 @pytest.mark.parametrize(
