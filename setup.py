@@ -1,8 +1,10 @@
-"""Compiles the row kernel; everything else about the build is in pyproject.toml.
+"""Compiles the hot path; everything else about the build is in pyproject.toml.
 
 The compiled modules are plain Python (Cython's pure-Python mode). Where no C compiler or no Python.h is found the build
 goes on with a warning, and the same files run interpreted: slower, with the same answers. What Cython refuses stops it.
 """
+
+import os
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -29,5 +31,6 @@ extensions = cythonize(
 )
 for extension in extensions:
     extension.optional = True  # here, because cythonize drops it
+    extension.extra_compile_args.append("-g0")  # what a debugger would need takes long to write
 
-setup(ext_modules=extensions)
+setup(ext_modules=extensions, options={"build_ext": {"parallel": os.cpu_count() or 1}})

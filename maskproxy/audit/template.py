@@ -178,7 +178,7 @@ def microseconds(began: cython.longlong, ended: cython.longlong) -> int:
     return int((ended - began + 500) // 1000)
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _masked(statement: StatementTemplate, masked: Sequence[tuple[ColumnRef, int]]) -> str | None:
     """None when there is a column that is not known to be masked."""
     number: cython.longlong
@@ -213,7 +213,7 @@ def _is_utf_8(text: str) -> bool:
         return False
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _number(number: cython.longlong) -> bytes:
     return f"{number}".encode("ascii")
 

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from maskproxy.base import limits
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError
@@ -107,7 +107,7 @@ class BackendConnection(asyncio.Protocol):
         if early:
             on_data(early)
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, chunks: Sequence[bytes]) -> None:
         self._link.write(chunks)
 
     def set_reading(self, reading: bool) -> None:

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from maskproxy.base.errors import (
@@ -178,11 +179,9 @@ class ClientConnection(asyncio.Protocol):
         match action:
             case a.Analyse(number, text):
                 self._analyse(session, number, text)
-            case a.RecordIntent(number):
+            case a.RecordIntent(number, plan, parameters):
                 self._timer.started(number, session.policy.scope.limits.seconds)
-                self._journal.intent(
-                    action, lambda durable: self._answer(lambda s: s.recorded(number, durable=durable))
-                )
+                self._journal.intent_of(number, plan, parameters, partial(self._recorded, number))
             case a.RecordOutcome():
                 self._timer.ended(action.number, session.policy.scope.limits.seconds)
                 self._journal.outcome(action)
@@ -199,6 +198,11 @@ class ClientConnection(asyncio.Protocol):
                 if chunks := session.take_to_client():
                     self._link.write(chunks)
                 self._close(error)
+
+    def _recorded(self, number: int, durable: bool) -> None:
+        if self._session is not None and self.phase is Phase.SESSION:
+            self._session.recorded(number, durable=durable)
+            self._flush()
 
     def _analyse(self, session: PostgresSession, number: int, text: str) -> None:
         self._abandon()  # one that was cancelled

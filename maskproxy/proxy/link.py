@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import cast
 
 from maskproxy.base import limits
@@ -14,6 +14,7 @@ class Link:
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
+        self._reading = True
         self.tls: TlsPipe | None = None
 
     def attach(self, transport: asyncio.BaseTransport) -> None:
@@ -47,21 +48,25 @@ class Link:
             self.close()
         return clear
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, chunks: Sequence[bytes]) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         if self.tls is None:
-            self._transport.writelines(chunks)
+            if len(chunks) == 1:
+                self._transport.write(chunks[0])
+            else:
+                self._transport.writelines(chunks)
         elif self.tls.established:
             self.tls.send(b"".join(chunks))
             self._send_tls()
 
     def set_reading(self, reading: bool) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if reading is self._reading or self._transport is None or self._transport.is_closing():
             return
-        if reading and not self._transport.is_reading():
+        self._reading = reading
+        if reading:
             self._transport.resume_reading()
-        elif not reading and self._transport.is_reading():
+        else:
             self._transport.pause_reading()
 
     def close(self, patience: float | None = None) -> None:

@@ -84,7 +84,7 @@ def is_plain(record: bytes) -> bool:
     return bool(_is_plain(record, 0, len(record)))
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _is_plain(
     view: cython.const[cython.uchar][::1],  # type: ignore[valid-type]
     start: cython.Py_ssize_t,
@@ -142,7 +142,7 @@ def _is_plain(
     return False
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _string_end(
     view: cython.const[cython.uchar][::1],  # type: ignore[valid-type]
     start: cython.Py_ssize_t,
@@ -169,7 +169,7 @@ def _string_end(
     return -1
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _word_end(
     view: cython.const[cython.uchar][::1],  # type: ignore[valid-type]
     start: cython.Py_ssize_t,
@@ -189,7 +189,7 @@ def _word_end(
     return offset
 
 
-@cython.cfunc  # type: ignore[untyped-decorator]
+@cython.cfunc
 def _digits_end(
     view: cython.const[cython.uchar][::1],  # type: ignore[valid-type]
     start: cython.Py_ssize_t,

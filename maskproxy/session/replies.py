@@ -71,7 +71,7 @@ class Replies:
     @property
     def full(self) -> bool:
         """More waits so than should: stop reading from the server."""
-        return self.held and len(self._rest) > limits.HIGH_WATER
+        return len(self._rest) > limits.HIGH_WATER and self.held
 
     @property
     def empty(self) -> bool:

@@ -58,7 +58,7 @@ class Requests:
     @property
     def full(self) -> bool:
         """More of the client waits for an answer of the world outside than should: stop reading from it."""
-        return self.gate.blocked and len(self._buffer) > limits.HIGH_WATER
+        return len(self._buffer) > limits.HIGH_WATER and self.gate.blocked
 
     @property
     def empty(self) -> bool:
