@@ -56,6 +56,7 @@ class Chart:
         if self.budget is not None:
             x = _x(self.budget, step)
             parts.append(f'<line class="budget" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP - 6}" y2="{top}"/>')
+            parts.append(_text(x, TOP - 9, "budget", kind="small", anchor="middle"))
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}"'
         label = f'{head} height="{height}" role="img" aria-label="{escape(self.title)}">'
         return "\n".join([label, f"<style>{STYLE}</style>", *frame, *parts, "</svg>\n"])

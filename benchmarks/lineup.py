@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchmarks import report
-from benchmarks.database import ROWS, database
+from benchmarks.database import FEW_ROWS, database
 from benchmarks.proxy import maskproxy
 from benchmarks.targets import Target, pgbouncer
 from maskproxy import __version__
@@ -16,7 +16,7 @@ from tests.support.debian import Unavailable
 
 @contextmanager
 def lineup(
-    *, scopes: Mapping[str, str], sessions: int = 200, rows: int = ROWS
+    *, scopes: Mapping[str, str], sessions: int = 200, rows: int = FEW_ROWS
 ) -> Iterator[tuple[Sequence[Target], Mapping[str, str]]]:
     """The targets, ``direct`` first, and the versions of what is measured. Without PgBouncer when it can't be had.
 

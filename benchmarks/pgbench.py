@@ -62,8 +62,11 @@ def spent(rounds: Rounds) -> Spread:
 
 
 def added(rounds: Rounds) -> Spread:
-    """What maskproxy adds to the median latency, over what PgBouncer adds."""
-    more = [{name: latency(each[name].p50) - latency(each["direct"].p50) for name in PROXIES} for each in rounds]
+    """What maskproxy adds to the median latency, over what PgBouncer adds. Less than a microsecond counts as one: in
+    a round in which the machine did something else, a proxy can seem to add nothing."""
+    more = [
+        {name: max(1.0, latency(each[name].p50) - latency(each["direct"].p50)) for name in PROXIES} for each in rounds
+    ]
     return ratios(more, "PgBouncer")["maskproxy"]
 
 

@@ -18,7 +18,7 @@ from benchmarks import budgets, command, report
 from benchmarks.budgets import Verdict
 from benchmarks.charts import Chart
 from benchmarks.command import Options, Outcome
-from benchmarks.database import ROWS
+from benchmarks.database import FEW_ROWS, ROWS
 from benchmarks.lineup import lineup
 from benchmarks.measure import Spread, cpu, ratios, turn
 from benchmarks.targets import Target
@@ -32,7 +32,6 @@ VIEWS = {"view, 2 masked": "two_masked", "view, 6 masked": "six_masked"}
 COMPUTED = "SELECT id, name, upper(email) AS email, ssn || '' AS ssn, amount, made FROM bench_rows"
 CLEAR, MASKED, CPU = 0.90, 0.60, 500  # of PgBouncer's speed, of direct speed, ns per row: the budgets
 READ_SECONDS = 300
-QUICK = 100_000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def chart(results: Rounds) -> Chart:
 
 
 def outcome(options: Options) -> Outcome:
-    rows = QUICK if options.quick else ROWS
+    rows = FEW_ROWS if options.quick else ROWS
     with lineup(scopes=SCOPES, rows=rows) as (targets, versions):
         results = measure(ways(targets), rounds=options.rounds, rows=rows)
     return Outcome(
