@@ -20,7 +20,11 @@ QUIET_SECONDS = 0.05  # of CPU in one second
 SETTINGS = """\
 listen: {{postgres: {host}:{listen}}}
 databases:
-  {database}: {{dsn: "postgresql://{user}@{host}:{port}/{database}", password: {{file: password}}, tls: disable}}
+  {database}:
+    dsn: "postgresql://{user}@{host}:{port}/{database}"
+    password: {{file: password}}
+    tls: disable
+    pool: {{size: {sessions}}}
 limits: {{sessions: {sessions}}}
 """
 
