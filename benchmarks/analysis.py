@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks import budgets, command, report
 from benchmarks.budgets import Verdict
+from benchmarks.charts import Chart
 from benchmarks.command import Options, Outcome
 from benchmarks.measure import Spread
 from maskproxy.base.refs import Generation, Oid, TableRef
@@ -159,9 +160,18 @@ def verdicts(samples: Mapping[str, Sample]) -> Sequence[Verdict]:
         ("a trivial statement", "trivial", 1.0),
         ("the dearest of TPC-H", dearest(samples), 10.0),
     ):
-        found = Spread.of([each / 1000 for each in (samples[name].cold, samples[name].usual, samples[name].slow)])
-        lines.append(budgets.at_most(f"analysis of {what} never seen before", bound, found, " ms"))
+        lines.append(budgets.at_most(f"analysis of {what} never seen before", bound, _cold(samples[name]), " ms"))
     return lines
+
+
+def _cold(sample: Sample) -> Spread:
+    """Milliseconds."""
+    return Spread(sample.usual / 1000, sample.cold / 1000, sample.slow / 1000)
+
+
+def chart(samples: Mapping[str, Sample]) -> Chart:
+    groups = {name: {"never seen": _cold(sample)} for name, sample in samples.items()}
+    return Chart(name="analysis", title="Milliseconds of CPU until a statement has a plan", groups=groups, budget=10.0)
 
 
 def outcome(options: Options) -> Outcome:
@@ -174,6 +184,7 @@ def outcome(options: Options) -> Outcome:
         text=f"Microseconds of CPU.\n\n{table(samples)}",
         samples={name: asdict(sample) for name, sample in samples.items()},
         verdicts=verdicts(samples),
+        charts=[chart(samples)],
     )
 
 

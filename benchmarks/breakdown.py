@@ -20,10 +20,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import command, report
+from benchmarks.charts import Chart
 from benchmarks.command import Options, Outcome
 from benchmarks.lineup import lineup
 from benchmarks.load import Column, Load, Mode, run
-from benchmarks.measure import Cpu, cpu_of, tree
+from benchmarks.measure import Cpu, Spread, cpu_of, tree
 from benchmarks.profiled import Function, functions
 from benchmarks.targets import Target
 
@@ -132,6 +133,14 @@ def tables(
     return "\n\n".join(parts)
 
 
+def chart(processes: Mapping[str, Cpu]) -> Chart:
+    groups = {
+        role: {"user": Spread.of([each.user]), "system": Spread.of([each.total - each.user])}
+        for role, each in processes.items()
+    }
+    return Chart(name="breakdown", title="Microseconds of CPU for each query, by process", groups=groups)
+
+
 def outcome(options: Options) -> Outcome:
     with lineup(scopes={"maskproxy": "masked"}) as (targets, versions):
         target = targets[-1]
@@ -150,6 +159,7 @@ def outcome(options: Options) -> Outcome:
             "symbols": symbols,
             "functions": {role: [asdict(each) for each in lines] for role, lines in found.items()},
         },
+        charts=[chart(processes)],
     )
 
 
