@@ -163,18 +163,18 @@ async def connect_backend(
     salting: Salting = salted_password,
 ) -> tuple[BackendConnection, BackendReady]:
     """A connection that is logged in. Raises BackendUnavailable."""
-    context = database_context(database)
-    login = BackendLogin(
-        user=database.user,
-        password=password,
-        database=database.dbname,
-        parameters=parameters,
-        tls=context is not None,
-        nonce=secrets.token_urlsafe(18),
-        salting=salting,
-    )
     connection: BackendConnection | None = None
     try:
+        context = database_context(database)
+        login = BackendLogin(
+            user=database.user,
+            password=password,
+            database=database.dbname,
+            parameters=parameters,
+            tls=context is not None,
+            nonce=secrets.token_urlsafe(18),
+            salting=salting,
+        )
         async with asyncio.timeout(limits.BACKEND_CONNECT_SECONDS):
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: BackendConnection(login, context, database.host), database.host, database.port
@@ -195,8 +195,8 @@ async def cancel_backend(database: Database, ready: BackendReady, done: Callable
 
 
 async def _send_cancel(database: Database, ready: BackendReady) -> None:
-    context = database_context(database)
     try:
+        context = database_context(database)
         async with asyncio.timeout(limits.BACKEND_CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(database.host, database.port)
             try:

@@ -5,6 +5,8 @@ The event loop's own ``start_tls`` cannot take back bytes it has read, and canno
 """
 
 import ssl
+from functools import lru_cache
+from pathlib import Path
 
 from maskproxy.base import limits
 from maskproxy.core.settings import Database, TlsFiles, TlsMode
@@ -82,13 +84,22 @@ def client_facing_context(files: TlsFiles) -> ssl.SSLContext:
 
 
 def database_context(database: Database) -> ssl.SSLContext | None:
-    """For connections that we open to a database, after its ``tls`` setting; None for clear text."""
+    """For connections that we open to a database, after its ``tls`` setting; None for clear text.
+
+    Reading authorities takes milliseconds, so one context serves until its file changes. Raises OSError."""
     if database.tls is TlsMode.DISABLE:
         return None
-    context = ssl.create_default_context(cafile=None if database.tls_root is None else str(database.tls_root))
+    root = database.tls_root
+    version = None if root is None else (root.stat().st_mtime_ns, root.stat().st_size, root.stat().st_ino)
+    return _client_context(database.tls, root, version)
+
+
+@lru_cache(maxsize=16)
+def _client_context(mode: TlsMode, root: Path | None, version: tuple[int, ...] | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=None if root is None else str(root))
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols([ALPN])
-    context.check_hostname = database.tls is TlsMode.VERIFY_FULL
-    if database.tls is TlsMode.REQUIRE:
+    context.check_hostname = mode is TlsMode.VERIFY_FULL
+    if mode is TlsMode.REQUIRE:
         context.verify_mode = ssl.CERT_NONE
     return context

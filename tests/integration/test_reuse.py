@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import random
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -45,7 +47,7 @@ def own(_own: Proxy) -> Iterator[Proxy]:
 @pytest.fixture
 def narrow(postgres18: Server, shop18: str) -> Iterator[Proxy]:
     """Two connections are all there are."""
-    with run_proxy(postgres18, shop18, grants=GRANTS, pool={"size": 2, "wait_seconds": 1}) as proxy:
+    with run_proxy(postgres18, shop18, grants=GRANTS, pool={"size": 2, "wait_seconds": 3}) as proxy:
         yield proxy
 
 
@@ -277,3 +279,36 @@ def test_status_shows_it(own: Proxy) -> None:
         shown = CliRunner().invoke(app, ["status", "-c", str(own.config)], env={"COLUMNS": "400"})
     assert shown.exit_code == 0
     assert "1 of 100 in use" in shown.output
+
+
+ENDS = (in_transaction, in_failed_transaction, in_a_result, cancelled)
+
+
+def test_many_at_once(narrow: Proxy) -> None:
+    """Sessions of several kinds that come, leave traces and go in every way: each finds what a new one would."""
+    wrong: list[object] = []
+
+    def come_and_go(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(12):
+            principal = chance.choice(["agent", "colleague", "analyst"])
+            with contextlib.closing(psycopg.connect(narrow.dsn(principal, recorded=False), autocommit=True)) as session:
+                found = session.execute("SHOW TimeZone").fetchone(), session.info.parameter_status("application_name")
+                if found != ((server_zone,), ""):
+                    wrong.append(found)
+                session.execute("SET TimeZone = 'Asia/Tokyo'; SET application_name = 'CANARY'")
+                session.execute("PREPARE mine AS SELECT email FROM customers WHERE id = 1")
+                if (masked := session.execute("EXECUTE mine").fetchone()) != masked_email:
+                    wrong.append(masked)
+                if chance.random() < 0.3:
+                    chance.choice(ENDS)(session)
+
+    with connect(narrow) as session:
+        masked_email = session.execute("SELECT email FROM customers WHERE id = 1").fetchone()
+        server_zone = session.info.parameter_status("TimeZone")
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
+    assert not wrong
+    wait_until_at_rest(narrow)
+    assert figures(narrow)["hits"] > 0
+    assert figures(narrow)["dirty"] == 0

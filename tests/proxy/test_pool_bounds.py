@@ -2,12 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from maskproxy.base.errors import BackendUnavailable, TooManySessions
 from maskproxy.core.policy.document import RulesDocument
-from maskproxy.core.settings import Database
+from maskproxy.core.settings import Database, TlsMode
 from maskproxy.proxy import pool as pools
 from maskproxy.proxy.policies import WrittenRules
 from tests.support.pools import RULES, stopped, world
@@ -117,6 +118,14 @@ async def test_a_place_is_free_again_when_the_server_cannot_be_reached(database:
             await w.user()
         w.pool._database = good
         assert (await w.user()).lease.connection.open
+
+
+async def test_an_authority_that_cannot_be_read(database: Database, tmp_path: Path) -> None:
+    async with world(database) as w:
+        w.pool._database = replace(database, tls=TlsMode.VERIFY_FULL, tls_root=tmp_path / "missing")
+        with pytest.raises(BackendUnavailable):
+            await w.user()
+        assert w.pool.statistics().in_use == 0
 
 
 async def test_the_password_is_salted_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

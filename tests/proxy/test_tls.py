@@ -2,13 +2,15 @@
 
 import contextlib
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trustme
 
-from maskproxy.core.settings import TlsFiles
-from maskproxy.proxy.tls import ALPN, TlsPipe, client_facing_context
+from maskproxy.base.refs import Engine
+from maskproxy.core.settings import Database, TlsFiles, TlsMode
+from maskproxy.proxy.tls import ALPN, TlsPipe, client_facing_context, database_context
 
 
 @pytest.fixture
@@ -83,3 +85,54 @@ def test_the_end_of_the_other_side_is_seen(server: TlsPipe, authority: trustme.C
         pipe._tls.unwrap()
     assert server.receive(pipe.outgoing()) == b""
     assert server.ended
+
+
+@pytest.fixture
+def database(authority: trustme.CA, tmp_path: Path) -> Database:
+    authority.cert_pem.write_to_path(tmp_path / "root")
+    return Database(
+        name="shop",
+        engine=Engine.POSTGRES,
+        host="localhost",
+        port=5432,
+        user="app",
+        dbname="shop",
+        password=None,
+        tls=TlsMode.VERIFY_FULL,
+        tls_root=tmp_path / "root",
+        search_path=("public",),
+    )
+
+
+def test_authorities_are_read_once_as_long_as_their_file_stays(database: Database) -> None:
+    assert database.tls_root is not None
+    first = database_context(database)
+    assert first is not None
+    assert (first.verify_mode, first.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert database_context(replace(database, name="other")) is first
+    trustme.CA().cert_pem.write_to_path(database.tls_root)
+    second = database_context(database)
+    assert second is not None
+    assert second.get_ca_certs(True) != first.get_ca_certs(True)
+    database.tls_root.unlink()
+    with pytest.raises(FileNotFoundError):
+        database_context(database)
+
+
+@pytest.mark.parametrize(
+    ("mode", "verified", "hostname"),
+    [
+        (TlsMode.VERIFY_FULL, ssl.CERT_REQUIRED, True),
+        (TlsMode.VERIFY_CA, ssl.CERT_REQUIRED, False),
+        (TlsMode.REQUIRE, ssl.CERT_NONE, False),
+    ],
+)
+def test_what_is_verified(database: Database, mode: TlsMode, verified: ssl.VerifyMode, hostname: bool) -> None:
+    database_context(database)  # another mode's context is not this one's
+    context = database_context(replace(database, tls=mode))
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (verified, hostname)
+
+
+def test_none_without_tls(database: Database) -> None:
+    assert database_context(replace(database, tls=TlsMode.DISABLE)) is None

@@ -4,7 +4,8 @@
 
 DISCARD ALL ends cursors, prepared statements, temporary tables, LISTEN, advisory locks, cached plans, sequence values
 and role, and sets every setting back to what the startup message asked for ("DISCARD" in the SQL reference). It cannot
-run inside of a transaction, so its success also says that none was open.
+run inside of a transaction, so its success also says that none was open. It does not end what an extension or a
+procedural language keeps for itself, nor hide that there once were temporary objects (pg_my_temp_schema).
 
 Nothing but that answer is accepted, save ParameterStatus for the settings that go back. A notice, a notification or
 anything behind the end was meant for the former user. ``reported`` is what the server has told of its settings by now:
