@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.compiled
 COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/recorder/lines.py \
 	$(addprefix maskproxy/session/, batch.py fast_path.py rows.py) \
-	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py)
+	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py decimals.py)
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
 	echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
 UV := .cache/uv/bin/uv

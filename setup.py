@@ -22,6 +22,7 @@ COMPILED = (
     "maskproxy/session/kernel/tokens.py",
     "maskproxy/session/kernel/numbers.py",
     "maskproxy/session/kernel/dates.py",
+    "maskproxy/session/kernel/decimals.py",
 )
 
 extensions = cythonize(

@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import assert_never
 
 from maskproxy.base.types import Domain, PgType
-from maskproxy.core.masks.recipe import Address, Beginning, Constant, Ends, Multiple, Recipe, StandIn
+from maskproxy.core.masks.recipe import Address, Beginning, Constant, DecimalMultiple, Ends, Multiple, Recipe, StandIn
 from maskproxy.core.masks.token import message_prefix
 from maskproxy.core.policy.decision import ColumnMask
-from maskproxy.session.kernel import dates, digests, numbers, ops, texts, tokens
+from maskproxy.session.kernel import dates, decimals, digests, numbers, ops, texts, tokens
 from maskproxy.session.rows import COMPILED
 from maskproxy.session.rows import RowMasks as RowMasks
 from maskproxy.wire.postgres.dates import END_TIMESTAMP, MAX_DATE, MIN_DATE, MIN_TIMESTAMP
@@ -77,6 +77,16 @@ def kernel_op(recipe: Recipe, type: PgType, format: int, function: ops.RowMask) 
                 return None
             whole = _whole(type, format)
             return numbers.Multiple(function, whole, step=recipe.step, nearest=recipe.nearest, size=type.size)
+        case DecimalMultiple():
+            if format == BINARY or recipe.step > decimals.LARGEST_STEP:
+                return None
+            return decimals.DecimalMultiple(
+                function,
+                step=recipe.step,
+                decimals=recipe.decimals,
+                nearest=recipe.nearest,
+                whole_digits=recipe.whole_digits,
+            )
     assert_never(recipe)
 
 
@@ -96,13 +106,25 @@ def _constant(recipe: Constant, type: PgType, format: int, function: ops.RowMask
         return ops.TextConstant(function, value, -1)
     if type.name == "jsonb":
         return ops.TextConstant(function, value, _JSONB_VERSION)
-    if type.domain is Domain.INT and format == TEXT:
-        return numbers.WholeConstant(function, value, _whole(type, format))
-    if format == BINARY and type.domain in (Domain.INT, Domain.UUID):
-        return ops.Constant(function, value, type.size)
-    if format == BINARY and type.domain is Domain.BYTES:
-        return ops.Constant(function, value, -1)
-    return None
+    binary = format == BINARY
+    match type.domain:
+        case Domain.INT | Domain.UUID if binary:
+            return ops.Constant(function, value, type.size)
+        case Domain.INT:
+            return numbers.WholeConstant(function, value, _whole(type, format))
+        case Domain.BYTES if binary:
+            return ops.Constant(function, value, -1)
+        case Domain.BOOL:
+            return ops.BoolConstant(function, value, encode(type, format, True) or b"")
+        case Domain.NUMERIC if not binary:
+            return decimals.DecimalConstant(function, value)
+        case Domain.DATE | Domain.TIMESTAMP | Domain.TIMESTAMPTZ if binary:
+            _, first, last = _calendar(type)
+            return dates.BinaryConstant(function, value, _whole(type, format), first=first, last=last)
+        case Domain.DATE | Domain.TIMESTAMP | Domain.TIMESTAMPTZ:
+            return dates.TextConstant(function, value, time=_has_time(type), zone=type.domain is Domain.TIMESTAMPTZ)
+        case _:
+            return None
 
 
 def _token(recipe: StandIn, type: PgType, format: int, function: ops.RowMask) -> ops.Op | None:
@@ -127,8 +149,17 @@ def _token(recipe: StandIn, type: PgType, format: int, function: ops.RowMask) ->
 
 def _beginning(recipe: Beginning, type: PgType, format: int, function: ops.RowMask) -> ops.Op:
     unit = dates.UNITS[recipe.unit]
-    is_date = type.domain is Domain.DATE
     if format == TEXT:
-        return dates.TextBeginning(function, unit=unit, time=not is_date, zone=type.domain is Domain.TIMESTAMPTZ)
-    day, first, last = (1, MIN_DATE, MAX_DATE) if is_date else (_DAY, MIN_TIMESTAMP, END_TIMESTAMP - 1)
+        zone = type.domain is Domain.TIMESTAMPTZ
+        return dates.TextBeginning(function, unit=unit, time=_has_time(type), zone=zone)
+    day, first, last = _calendar(type)
     return dates.BinaryBeginning(function, _whole(type, format), unit=unit, day=day, first=first, last=last)
+
+
+def _has_time(type: PgType) -> bool:
+    return type.domain is not Domain.DATE
+
+
+def _calendar(type: PgType) -> tuple[int, int, int]:
+    """How much a day is, the first and the last value that the type holds."""
+    return (_DAY, MIN_TIMESTAMP, END_TIMESTAMP - 1) if _has_time(type) else (1, MIN_DATE, MAX_DATE)

@@ -3,7 +3,7 @@
 import hmac
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from maskproxy.base.secret import Secret
@@ -12,6 +12,7 @@ from maskproxy.session.kernel.digests import FUNCTIONS, Functions, Keyed, digest
 
 
 @pytest.mark.parametrize("functions", [FUNCTIONS, None], ids=["openssl", "hashlib"])
+@settings(deadline=None)
 @given(key=st.binary(max_size=70), prefix=st.binary(max_size=9), values=st.lists(st.binary(max_size=200), max_size=4))
 def test_is_hmac(functions: Functions | None, key: bytes, prefix: bytes, values: list[bytes]) -> None:
     keyed = Keyed(Secret(key), prefix, functions)

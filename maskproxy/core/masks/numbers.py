@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field
 from maskproxy.base.types import Domain, PgType
 from maskproxy.core.masks.definition import Bound, MaskFunction, MaskRule, Misfit, SqlForm
 from maskproxy.core.masks.numbers_sql import coarse
-from maskproxy.core.masks.recipe import Multiple, Recipe
+from maskproxy.core.masks.recipe import DecimalMultiple, Multiple, Recipe
 from maskproxy.core.masks.room import CONTEXT, EXACT, FLOAT4_MAX, MOST_DIGITS, NumericRoom
 
 Snap = Callable[[int, int], int]
@@ -65,7 +65,7 @@ class Round(_Coarse):
         return _bind(type, typmod, self.to, nearest)
 
     def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe | None:
-        return Multiple(int(self.to), nearest=True) if type.domain is Domain.INT else None
+        return _recipe(type, typmod, self.to, nearest=True)
 
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         return coarse(type, typmod, self.to, down=False)
@@ -88,7 +88,7 @@ class Bucket(_Coarse):
         return _bind(type, typmod, self.width, floor)
 
     def recipe(self, type: PgType, typmod: int, key: bytes) -> Recipe | None:
-        return Multiple(int(self.width), nearest=False) if type.domain is Domain.INT else None
+        return _recipe(type, typmod, self.width, nearest=False)
 
     def sql(self, type: PgType, typmod: int, key_setting: str) -> SqlForm:
         return coarse(type, typmod, self.width, down=True)
@@ -102,6 +102,17 @@ def _bind(type: PgType, typmod: int, width: Decimal, snap: Snap) -> Bound:
             return _bind_numeric(NumericRoom.of(typmod), width, snap)
         case _:
             return _bind_float(type, width, snap)
+
+
+def _recipe(type: PgType, typmod: int, width: Decimal, *, nearest: bool) -> Recipe | None:
+    match type.domain:
+        case Domain.INT:
+            return Multiple(int(width), nearest)
+        case Domain.NUMERIC:
+            exponent = _exponent(width)
+            return DecimalMultiple(_scaled(width, exponent), -exponent, nearest, NumericRoom.of(typmod).whole_digits)
+        case _:
+            return None
 
 
 def _bind_int(type: PgType, width: Decimal, snap: Snap) -> Bound:

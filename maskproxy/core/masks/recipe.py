@@ -61,4 +61,14 @@ class Multiple:
     nearest: bool
 
 
-Recipe = Constant | Ends | Address | StandIn | Beginning | Multiple
+@dataclass(frozen=True, slots=True)
+class DecimalMultiple:
+    """The same of a numeric, in steps of ``step`` / 10 ** ``decimals``. ``whole_digits``: of what the column holds."""
+
+    step: int
+    decimals: int
+    nearest: bool
+    whole_digits: int | None
+
+
+Recipe = Constant | Ends | Address | StandIn | Beginning | Multiple | DecimalMultiple

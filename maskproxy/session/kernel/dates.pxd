@@ -8,6 +8,17 @@ cdef class BinaryBeginning(Call):
     cdef long long _first
     cdef long long _last
 
+cdef class BinaryConstant(Call):
+    cdef bytes _value
+    cdef Whole _whole
+    cdef long long _first
+    cdef long long _last
+
+cdef class TextConstant(Call):
+    cdef bytes _value
+    cdef int _time
+    cdef int _zone
+
 cdef class TextBeginning(Call):
     cdef int _unit
     cdef int _time

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""``truncate`` on date, timestamp and timestamptz.
+"""``truncate`` and ``redact`` on date, timestamp and timestamptz.
 
 The calendar is that of ``core/masks/dates.py``. In text only what a server in ISO style writes for years 1 to 9999,
 and at +00 if there is a zone, is looked at; there the beginning is the same text with other digits.
@@ -82,6 +82,43 @@ def _first_of(year: cython.longlong, month: cython.longlong) -> cython.longlong:
     return era * _ERA + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - _EPOCH
 
 
+class BinaryConstant(Call):
+    """One moment for each that the type holds."""
+
+    def __init__(self, function: RowMask, value: bytes, whole: Whole, *, first: int, last: int) -> None:
+        super().__init__(function)
+        self._value = value
+        self._whole = whole
+        self._first = first
+        self._last = last
+
+    def mask(
+        self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
+    ) -> cython.int:
+        if not self._whole.read(source, start, size):
+            return self.call(out, source, start, size)
+        if self._whole.value < self._first or self._whole.value > self._last:
+            return 0
+        out.copy(self._value, 0, len(self._value))
+        return 1
+
+
+class TextConstant(Call):
+    def __init__(self, function: RowMask, value: bytes, *, time: bool, zone: bool) -> None:
+        super().__init__(function)
+        self._value = value
+        self._time = time
+        self._zone = zone
+
+    def mask(
+        self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
+    ) -> cython.int:
+        if not _is_moment(source, start, size, self._time, self._zone):
+            return self.call(out, source, start, size)
+        out.copy(self._value, 0, len(self._value))
+        return 1
+
+
 class TextBeginning(Call):
     def __init__(self, function: RowMask, *, unit: int, time: bool, zone: bool) -> None:
         super().__init__(function)
@@ -92,15 +129,13 @@ class TextBeginning(Call):
     def mask(
         self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
     ) -> cython.int:
-        if not _is_date(source, start, size) or (self._time and not _is_time(source, start, size, self._zone)):
+        if not _is_moment(source, start, size, self._time, self._zone):
             return self.call(out, source, start, size)
         month: cython.int = (source[start + 5] - 0x30) * 10 + source[start + 6] - 0x30
         if self._unit == _YEAR:
             month = 1
         elif self._unit == _QUARTER:
             month = (month - 1) // 3 * 3 + 1
-        if not self._time and size != 10:
-            return self.call(out, source, start, size)
         out.copy(source, start, 10)
         out.bytes[out.at - 5] = 0x30 + month // 10
         out.bytes[out.at - 4] = 0x30 + month % 10
@@ -115,6 +150,19 @@ class TextBeginning(Call):
             if self._zone:
                 out.copy(b"+00", 0, 3)
         return 1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_moment(
+    source: cython.p_const_uchar,
+    start: cython.Py_ssize_t,
+    size: cython.Py_ssize_t,
+    time: cython.bint,
+    zone: cython.bint,
+) -> cython.bint:
+    """Whether it is an ordinary value of the type."""
+    return _is_date(source, start, size) and (_is_time(source, start, size, zone) if time else size == 10)
 
 
 @cython.cfunc

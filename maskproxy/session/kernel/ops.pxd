@@ -24,6 +24,10 @@ cdef class Constant(Call):
     cdef bytes _value
     cdef Py_ssize_t _width
 
+cdef class BoolConstant(Call):
+    cdef bytes _false
+    cdef bytes _true
+
 cdef class TextConstant(Call):
     cdef bytes _value
     cdef int _version

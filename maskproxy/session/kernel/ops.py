@@ -186,6 +186,25 @@ class Constant(Call):
         return 1
 
 
+class BoolConstant(Call):
+    """False for both."""
+
+    def __init__(self, function: RowMask, false: bytes, true: bytes) -> None:
+        super().__init__(function)
+        self._false = false
+        self._true = true
+
+    def mask(
+        self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
+    ) -> cython.int:
+        false: cython.p_const_uchar = self._false
+        true: cython.p_const_uchar = self._true
+        if size != 1 or (source[start] != false[0] and source[start] != true[0]):
+            return 0
+        out.copy(self._false, 0, 1)
+        return 1
+
+
 class TextConstant(Call):
     """The same for UTF-8 behind ``version``, the first byte of a binary jsonb, if there is to be one (else -1)."""
 
