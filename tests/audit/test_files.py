@@ -4,7 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 
+from maskproxy.audit import files
 from maskproxy.audit.files import LogEnd, file_name, find_end, read_log
 
 
@@ -59,3 +61,12 @@ def test_a_file_whose_making_failed_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / file_name(4, "E")).write_bytes(b'{"i":4,"torn')
     assert find_end(tmp_path).next_index == 4
     assert indexes(tmp_path) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 10_000])
+def test_a_log_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    monkeypatch.setattr(files, "_PIECE", piece)
+    old = write(tmp_path, 0, "A", [{"pad": "x" * number} for number in range(90)], b'{"i":90,"torn"')
+    size = old.stat().st_size - 14
+    write(tmp_path, 90, "B", [prev(old, size), {}])
+    assert indexes(tmp_path) == list(range(92))
