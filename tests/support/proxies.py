@@ -120,9 +120,9 @@ class Served:
 
     database: str
     rules: str | None = None
-    pool: Mapping[str, int] = field(default_factory=dict)
     user: str = APP
     password: Secret[str] = APP_PASSWORD
+    pool: Mapping[str, int] = field(default_factory=dict)
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def run_proxy(
     """
     directory = Path(tempfile.mkdtemp(prefix="maskproxy-proxy-"))
     port = free_port()
-    databases = {"shop": Served(database, rules, pool or {}), **(others or {})}
+    databases = {"shop": Served(database, rules, pool=pool or {}), **(others or {})}
     try:
         tokens = _prepare(directory, server, databases, port, grants, {"workers": workers, **(settings or {})})
         with _serve(directory) as process, run_relay(port) as relay:
