@@ -4,6 +4,10 @@ After a failed write or fsync nobody can say what is on disk: the kernel may hav
 fsync a success ("fsyncgate", PostgreSQL wiki, "Fsync Errors"). So the file is cut back to what was acknowledged, if it
 still can be, and never written again; ``reopen`` starts a new one whose first record says how much of the old one
 counts (``audit.files``).
+
+Files are not written ahead with zeros, though fdatasync takes but two thirds of the time then (0.21 ms instead of 0.32
+for 2 kB on ext4; space reserved with fallocate gains nothing): whoever follows the file would read the zeros, and each
+byte would be written twice.
 """
 
 import contextlib
