@@ -103,6 +103,7 @@ def test_without_pgbouncer_there_is_nothing_to_compare_with() -> None:
 
 
 @pytest.mark.server
+@pytest.mark.timeout(300)  # starts everything that is compared
 def test_every_way_of_measuring_works() -> None:
     """One short run each, on small tables: the statements are served, and by whom they should be."""
     scopes = {**rows.SCOPES, "maskproxy": "masked", "other": "other"}
