@@ -159,7 +159,7 @@ def outcome(options: Options) -> Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    command.run("novel", __doc__, outcome, arguments, rounds=5, seconds=3)
+    command.run("novel", __doc__, outcome, arguments, rounds=3, seconds=2)
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def outcome(options: Options) -> Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    command.run("pgbench", __doc__, outcome, arguments, rounds=5, seconds=2)
+    command.run("pgbench", __doc__, outcome, arguments, rounds=3, seconds=2)
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def outcome(options: Options) -> Outcome:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    command.run("rows", __doc__, outcome, arguments, rounds=5)
+    command.run("rows", __doc__, outcome, arguments, rounds=3)
 
 
 if __name__ == "__main__":
