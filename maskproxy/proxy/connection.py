@@ -60,7 +60,7 @@ class ClientConnection(asyncio.Protocol):
         self._pool: BackendPool | None = None
         self._lease: Lease | None = None  # what we have of the pool: the backend and its cancel key
         self._backend: BackendConnection | None = None
-        self._cancel_sent = False
+        self._spoilt = False  # the backend: a cancel request may come late, or an error of ours left it who knows how
         self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
         self._timer = StatementTimer(self.cancel_query)
         self._write_paused = False
@@ -101,6 +101,7 @@ class ClientConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._spoilt = self._spoilt or not isinstance(exc, OSError | None)
         expected = self._session is None or self._session.closed or self._session.leaving
         self._close(None if expected else SessionEnded("the client closed the connection"))
 
@@ -254,7 +255,7 @@ class ClientConnection(asyncio.Protocol):
     def cancel_query(self, done: Callable[[], None] = lambda: None) -> None:
         """Pass a cancel request on to the server."""
         if self._lease is not None and self.phase is Phase.SESSION:
-            self._cancel_sent = True
+            self._spoilt = True
             self._worker.spawn(cancel_backend(self._lease.admission.policies.database, self._lease.ready, done))
 
     def close(self) -> None:
@@ -298,7 +299,7 @@ class ClientConnection(asyncio.Protocol):
         if pool is None or lease is None:
             return
         peaceful = error is None or isinstance(error, SessionEnded)
-        if session is not None and session.at_rest and peaceful and not self._cancel_sent:
+        if session is not None and session.at_rest and peaceful and not self._spoilt:
             pool.give_back(lease, session.reported)
         else:
             pool.discard(lease)
