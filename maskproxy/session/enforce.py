@@ -15,11 +15,11 @@ from maskproxy.core.policy.ruleset import Scope
 from maskproxy.core.sql.lex import too_long
 from maskproxy.core.sql.statement import Output
 from maskproxy.session.masking import RowMasks, row_masks
-from maskproxy.session.plans import PlanCache
+from maskproxy.session.plans import COLUMN_BYTES, PLAN_BYTES, Bounded, PlanCache
 from maskproxy.wire.postgres.messages import FieldDescription, RowDescription
 
 MAX_CACHED = 16 * limits.MiB  # bytes of plans, roughly, that one worker keeps per scope: by text, and again by shape
-_MOST_DESCRIBED = 4096  # statements whose description is remembered
+MAX_DESCRIBED = 4 * limits.MiB  # bytes of results as the server described them, with what their plans hold
 _HEADER = 5
 
 
@@ -42,7 +42,9 @@ class Policy:
     search_path: tuple[str, ...]
     columns: dict[tuple[Oid, int], ColumnRef]
     plans: PlanCache
-    _described: dict[int, Described] = field(default_factory=dict, repr=False)  # by id of the statement they hold
+    _described: Bounded[int, Described] = field(  # by id of the statement, which they hold
+        default_factory=lambda: Bounded(MAX_DESCRIBED), repr=False
+    )
 
     @classmethod
     def of(cls, scope: Scope, stamp: Stamp, search_path: tuple[str, ...]) -> "Policy":
@@ -73,9 +75,8 @@ class Policy:
             return None
         formats = tuple(column.format for column in columns)
         masks = None if plan.outputs is None else row_masks(plan.outputs, formats)
-        if len(self._described) >= _MOST_DESCRIBED:
-            self._described.clear()
-        found = self._described[id(plan)] = Described(plan, frame, masks)
+        found = Described(plan, frame, masks)
+        self._described.put(id(plan), found, PLAN_BYTES + COLUMN_BYTES * len(columns) + len(frame))
         return found
 
     def disagreement(self, plan: StatementPlan, fields: tuple[FieldDescription, ...]) -> bool:

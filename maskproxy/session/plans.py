@@ -18,7 +18,9 @@ from maskproxy.core.sql.shape import LiteralKind, Shape, shape
 from maskproxy.core.sql.statement import Splice, StatementKind
 from maskproxy.core.sql.substitute import apply_splices
 
-_PLAN_BYTES: Final = 4 * limits.KiB  # what a plan holds besides its text
+PLAN_BYTES: Final = 4 * limits.KiB  # of a plan that reads a table or two, besides its text
+COLUMN_BYTES: Final = 512  # for each column it returns
+_PART_BYTES: Final = 128  # for each literal of a text, and each piece between them
 _LONGEST: Final = 16 * limits.KiB  # characters of a text that is looked up by its shape
 _MOST_VARIANTS: Final = 16  # of one shape, by the values of literals that matter
 _SHARED: Final = frozenset({StatementKind.SELECT})
@@ -29,8 +31,8 @@ class PlanCache:
     """Least recently used first out, bounded by an estimate of bytes."""
 
     def __init__(self, bound: int) -> None:
-        self._texts: _Bounded[str, Plan] = _Bounded(bound)
-        self._shapes: _Bounded[tuple[str | LiteralKind, ...], list[Pattern]] = _Bounded(bound)
+        self._texts: Bounded[str, Plan] = Bounded(bound)
+        self._shapes: Bounded[tuple[str | LiteralKind, ...], list[Pattern]] = Bounded(bound)
 
     @property
     def weight(self) -> int:
@@ -40,14 +42,17 @@ class PlanCache:
         return self._texts.get(text) or self._similar(text)
 
     def put(self, plan: Plan) -> None:
-        self._texts.put(plan.text, plan, _PLAN_BYTES + 2 * len(plan.text))
+        weight = _weight(plan)
+        self._texts.put(plan.text, plan, weight)
         found = shape(plan.text) if len(plan.text) <= _LONGEST else None
         pattern = make_pattern(plan, found) if found is not None and found.literals else None
         if found is None or pattern is None:
             return
         variants = self._shapes.get(found.key) or []
         self._shapes.put(
-            found.key, [pattern, *variants][:_MOST_VARIANTS], (1 + len(variants)) * (_PLAN_BYTES + 4 * len(plan.text))
+            found.key,
+            [pattern, *variants][:_MOST_VARIANTS],
+            (1 + len(variants)) * (weight + _PART_BYTES * len(found.key)),
         )
 
     def _similar(self, text: str) -> Plan | None:
@@ -56,6 +61,11 @@ class PlanCache:
         if found is None or variants is None:
             return None
         return next((each.plan(text, found.literals) for each in variants if each.fits(found.literals)), None)
+
+
+def _weight(plan: Plan) -> int:
+    columns = sum(len(each.outputs or ()) for each in plan.statements)
+    return PLAN_BYTES + COLUMN_BYTES * columns + 4 * len(plan.text)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +147,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class _Bounded(Generic[K, V]):
+class Bounded(Generic[K, V]):
     """A mapping that forgets what was not used for longest when its values weigh too much together."""
 
     def __init__(self, bound: int) -> None:

@@ -93,7 +93,7 @@ def test_variants_of_one_shape_live_side_by_side(policies: dict[str, Policy]) ->
 def test_what_was_not_used_for_longest_is_dropped(policies: dict[str, Policy]) -> None:
     plan = policies["support"].decide("SELECT id FROM orders")
     assert isinstance(plan, Plan)
-    plans = PlanCache(3 * 4500)
+    plans = PlanCache(3 * 5000)
     for text in "abc":
         plans.put(replace(plan, text=text, sql=text))
     assert plans.get("a") is not None
