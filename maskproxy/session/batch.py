@@ -17,7 +17,7 @@ DESCRIBE_PORTAL = m.Describe(b"P", "").encode()
 EXECUTE_AND_SYNC = m.Execute("", 0).encode() + m.Sync().encode()
 _DESCRIBE_AND_SO_ON = DESCRIBE_PORTAL + EXECUTE_AND_SYNC
 
-ParseMessage: TypeAlias = "tuple[str, str, tuple[int, ...]]"
+ParseMessage = tuple[str, str, tuple[int, ...]]
 """Name, text, types of parameters."""
 
 BindMessage: TypeAlias = "tuple[str, tuple[int, ...], tuple[bytes | None, ...], tuple[int, ...]]"
@@ -27,7 +27,7 @@ Batch: TypeAlias = "tuple[ParseMessage | None, BindMessage, int, bool]"
 """With where Bind ends, and whether there is a Describe."""
 
 
-def read_batch(data: bytes) -> Batch | None:
+def read_batch(data: bytes) -> "Batch | None":
     """None for anything but such a batch."""
     parse: ParseMessage | None = None
     begin: cython.Py_ssize_t = 0
