@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +16,7 @@ from typing import Any
 import asyncpg
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
-from maskproxy.cli.main import app
 from maskproxy.proxy.control import ask, control_path
 from tests.integration.test_conversation import MASKED_SSN, READ, SLOW
 from tests.integration.test_keys import EVALUATED, TOKENS, rows
@@ -276,9 +277,11 @@ def test_who_goes_while_waiting_is_forgotten(narrow: Proxy) -> None:
 def test_status_shows_it(own: Proxy) -> None:
     pid_of(own)
     with connect(own):
-        shown = CliRunner().invoke(app, ["status", "-c", str(own.config)], env={"COLUMNS": "400"})
-    assert shown.exit_code == 0
-    assert "1 of 100 in use" in shown.output
+        command = [sys.executable, "-m", "maskproxy", "status", "-c", str(own.config)]
+        shown = subprocess.run(
+            command, env={**os.environ, "COLUMNS": "400"}, capture_output=True, text=True, check=True
+        )
+    assert "1 of 100 in use" in shown.stdout
 
 
 ENDS = (in_transaction, in_failed_transaction, in_a_result, cancelled)
