@@ -8,7 +8,7 @@ COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/reco
 	$(addprefix maskproxy/session/, batch.py fast_path.py rows.py) \
 	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py decimals.py)
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
-	echo "no C compiler or no Python.h: the row kernel runs interpreted, slower and with the same answers"
+	echo "no C compiler or no Python.h: the hot path runs interpreted, slower and with the same answers"
 UV := .cache/uv/bin/uv
 COMPILE := $(UV) pip compile -q pyproject.toml --generate-hashes --universal --python-version 3.11 \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make constraints"

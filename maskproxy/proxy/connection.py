@@ -202,8 +202,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _recorded(self, number: int, durable: bool) -> None:
         if self._session is not None and self.phase is Phase.SESSION:
-            self._session.recorded(number, durable=durable)
-            self._flush()
+            try:
+                self._session.recorded(number, durable=durable)
+                self._flush()
+            except Exception as error:
+                self._failed(error)
 
     def _analyse(self, session: PostgresSession, number: int, text: str) -> None:
         self._abandon()  # one that was cancelled
@@ -214,8 +217,17 @@ class ClientConnection(asyncio.Protocol):
 
     def _answer(self, answer: Callable[[PostgresSession], None]) -> None:
         if self._session is not None and self.phase is Phase.SESSION:
-            answer(self._session)
-            self._flush()
+            try:
+                answer(self._session)
+                self._flush()
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """A defect of ours while we answer: whoever called has others to answer, and this client would wait for ever.
+        What is said of it may quote no value."""
+        self._worker.warn("session failed", why=type(error).__name__)
+        self._close(MaskproxyError("a defect of maskproxy ended the session"))
 
     def _pace(self) -> None:
         """Read from each side only while the other keeps up and nothing piles up in between."""

@@ -26,11 +26,12 @@ _HEADER = 5
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
     """A result as the server described it, in ``frame``, which agrees with its plan. ``masks``: for its rows in the
-    formats it names; None when nothing is ours to mask."""
+    formats it names; None when nothing is ours to mask. ``shown``: what of the plan is masked in them, in order."""
 
     statement: StatementPlan
     frame: bytes = field(repr=False)
     masks: RowMasks | None
+    shown: tuple[ColumnRef, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,7 @@ class Policy:
             return None
         formats = tuple(column.format for column in columns)
         masks = None if plan.outputs is None else row_masks(plan.outputs, formats)
-        found = Described(plan, frame, masks)
+        found = Described(plan, frame, masks, tuple(sorted(plan.shown)))
         self._described.put(id(plan), found, PLAN_BYTES + COLUMN_BYTES * len(columns) + len(frame))
         return found
 

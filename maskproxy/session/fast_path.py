@@ -10,7 +10,6 @@ they would have put there, with all that has happened since, and they go on.
 import cython
 
 from maskproxy.base import limits
-from maskproxy.base.refs import ColumnRef
 from maskproxy.base.types import PARAMETER_TYPES
 from maskproxy.core.plan import Plan
 from maskproxy.session.actions import RecordIntent, RecordOutcome
@@ -51,6 +50,7 @@ class FastPath:
     _portal: Portal | None
     _name: str | None  # under which Parse makes the statement; None without Parse
     _masks: RowMasks | None
+    _shown: tuple  # type: ignore[type-arg]  # columns that are masked in the rows
     _shows_description: cython.bint
     _waits: cython.bint  # for its record
     _stage: cython.int
@@ -67,6 +67,7 @@ class FastPath:
         self._replies = replies
         self._active = False
         self._waits = False
+        self._shown = ()
         self._rest = b""
 
     @property
@@ -306,6 +307,7 @@ class FastPath:
         described = self._policy.described(self._plan.statements[0], frame)
         if described is None:
             return False
+        self._shown = described.shown
         if self._prepared is None:
             self._masks = described.masks
         return True
@@ -334,14 +336,9 @@ class FastPath:
 
     @cython.cfunc
     def _record_outcome(self) -> None:
-        masked = tuple(sorted(self._masked().items()))
-        self._state.actions.append(RecordOutcome(self._number, self._rows, self._bytes, self._tag, None, masked))
-
-    @cython.cfunc
-    def _masked(self) -> dict[ColumnRef, int]:
-        """Released rows by masked column."""
         rows: int = self._rows
-        return dict.fromkeys(self._plan.statements[0].shown, rows) if rows else {}
+        masked = tuple([(column, rows) for column in self._shown]) if rows else ()
+        self._state.actions.append(RecordOutcome(self._number, self._rows, self._bytes, self._tag, None, masked))
 
     # to those who take one message after the other
 
@@ -389,7 +386,7 @@ class FastPath:
             request.masks = self._masks
             request.rows = request.result_rows = self._rows
             request.bytes = self._bytes
-            request.masked = self._masked()
+            request.masked = dict.fromkeys(self._shown, self._rows) if self._rows else {}
             request.tag = self._tag
             if self._stage == _READY:
                 request.next_statement()
