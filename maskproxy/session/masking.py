@@ -78,9 +78,10 @@ def kernel_op(recipe: Recipe, type: PgType, format: int, function: ops.RowMask) 
             whole = _whole(type, format)
             return numbers.Multiple(function, whole, step=recipe.step, nearest=recipe.nearest, size=type.size)
         case DecimalMultiple():
-            if format == BINARY or recipe.step > decimals.LARGEST_STEP:
+            if recipe.step > decimals.LARGEST_STEP:
                 return None
-            return decimals.DecimalMultiple(
+            kind = decimals.BinaryDecimalMultiple if format == BINARY else decimals.DecimalMultiple
+            return kind(
                 function,
                 step=recipe.step,
                 decimals=recipe.decimals,
@@ -116,7 +117,9 @@ def _constant(recipe: Constant, type: PgType, format: int, function: ops.RowMask
             return ops.Constant(function, value, -1)
         case Domain.BOOL:
             return ops.BoolConstant(function, value, encode(type, format, True) or b"")
-        case Domain.NUMERIC if not binary:
+        case Domain.NUMERIC if binary:
+            return decimals.BinaryDecimalConstant(function, value)
+        case Domain.NUMERIC:
             return decimals.DecimalConstant(function, value)
         case Domain.DATE | Domain.TIMESTAMP | Domain.TIMESTAMPTZ if binary:
             _, first, last = _calendar(type)

@@ -4,6 +4,9 @@ from maskproxy.session.kernel.ops cimport Call, Output
 cdef class DecimalConstant(Call):
     cdef bytes _value
 
+cdef class BinaryDecimalConstant(Call):
+    cdef bytes _value
+
 cdef class DecimalMultiple(Call):
     cdef Whole _digits
     cdef long long _step
@@ -13,4 +16,7 @@ cdef class DecimalMultiple(Call):
     cdef long long _value
     cdef Py_ssize_t _scale
     cdef int _read(self, const unsigned char* source, Py_ssize_t start, Py_ssize_t size) noexcept
-    cdef int _write(self, Output out, Py_ssize_t count) except -1
+    cdef int _write(self, Output out, bint negative, long long magnitude, Py_ssize_t count) except -1
+
+cdef class BinaryDecimalMultiple(DecimalMultiple):
+    pass
