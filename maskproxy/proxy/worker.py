@@ -24,6 +24,7 @@ import uvloop
 
 from maskproxy.base import limits
 from maskproxy.base.errors import ConfigurationError, SessionEnded
+from maskproxy.base.heap import keep_objects
 from maskproxy.core.settings import Settings
 from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.analysis_pool import AnalysisPool
@@ -154,6 +155,7 @@ class Worker:
                 tasks.append(group.create_task(policies.run()))
             tasks.append(group.create_task(self._sweep()))
             await self._wait_until_useful()
+            keep_objects()
             server = await self._listen()
             self._listening = True
             await self._stopping.wait()

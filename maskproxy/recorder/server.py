@@ -26,7 +26,7 @@ from maskproxy.audit import records
 from maskproxy.audit.framing import ANSWER, REFUSED, FramingError
 from maskproxy.audit.moment import Moments, ulid
 from maskproxy.audit.values import Origin, RecordType
-from maskproxy.base.heap import keep_memory
+from maskproxy.base.heap import keep_memory, keep_objects
 from maskproxy.base.limits import MiB
 from maskproxy.recorder.lines import whole_records
 from maskproxy.recorder.log import ROTATE_BYTES, Log
@@ -215,6 +215,7 @@ async def _listen(loop: asyncio.AbstractEventLoop, recorder: Recorder, socket: P
 def run(socket: Path, directory: Path, *, node: str | None = None, rotate_bytes: int = ROTATE_BYTES) -> None:
     """The recorder's process: runs until SIGTERM or SIGINT."""
     keep_memory(KEPT_MEMORY)
+    keep_objects()
     uvloop.run(_until_signal(socket, directory, node=node, rotate_bytes=rotate_bytes))
 
 
