@@ -3,6 +3,10 @@
 ``submit`` puts a text into the queue; an analyst (``analyst``) takes it, and ``done`` is called with the plan or the
 refusal. An analyst that takes too long, dies or talks nonsense is killed and replaced by a fork, which takes
 milliseconds; the statement that it had is refused. Clients take turns (``fair_queue``).
+
+Analysts are *patient*: they run when nobody else wants the processor, so new statements delay nobody. Where others want
+it all the time, one would wait for ever. So what a patient one has not answered in a while goes to a *hasty* one in its
+place, which gets a small share of the processor, and stays until there is a lull.
 """
 
 import asyncio
@@ -12,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 import structlog
@@ -28,6 +33,8 @@ Done = Callable[[Plan | StatementError], None]
 
 _START_SECONDS = 30.0  # until an analyst is there, on a machine that is very busy
 _PAUSE_SECONDS = 0.2  # before a first process that died is started again
+_LULL_SECONDS = 0.5  # without a new text, after which a patient analyst is tried again
+_POLICIES = 4  # whose packed form is kept for the next analyst: packing a thousand tables takes 80 ms
 _ENVIRONMENT: Final = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "PYTHONWARNINGS")
 """What an interpreter needs to start; the worker's environment may hold passwords."""
 
@@ -126,60 +133,83 @@ class AnalysisPool:
                 group.create_task(self._attend())
 
     async def _attend(self) -> None:
-        """One analyst after the other; each is ready before its first text comes."""
+        """One analyst after the other; each is ready before its first text comes. One in haste for what a patient one
+        was too slow for."""
+        left: Inquiry | None = None
         while True:
+            if left is not None and not self._forker.started.is_set():
+                self._put_back(left)
+                left = None
             await self._forker.started.wait()
             try:
-                analyst = self._forker.fork()
+                analyst = self._forker.fork(patient=left is None)
             except OSError:  # the first process has just died
                 await asyncio.sleep(_PAUSE_SECONDS / 4)
                 continue
             try:
                 if await analyst.started():
                     self._ready.add(analyst)
-                    await self._serve(analyst)
+                    left = await self._serve(analyst, left)
+                elif left is not None:
+                    self._put_back(left)
+                    left = None
             finally:
                 self._ready.discard(analyst)
                 self._forker.kill(analyst)
 
-    async def _serve(self, analyst: "Analyst") -> None:
-        """Until it is of no use any more."""
+    async def _serve(self, analyst: "Analyst", first: Inquiry | None) -> Inquiry | None:
+        """Until it is of no use any more. What a patient one was too slow for, if that is why."""
         while not analyst.worn_out:
-            inquiry = await self._next()
+            inquiry, first = first or await self._next(None if analyst.patient else _LULL_SECONDS), None
+            if inquiry is None:  # nothing is urgent any more
+                break
             if not analyst.alive:  # it died while it had nothing to do
                 self._put_back(inquiry)
                 break
-            if not await self._ask(analyst, inquiry):
+            try:
+                result = await self._ask(analyst, inquiry)
+            except TimeoutError:
+                return inquiry
+            self._finish(inquiry, result)
+            if result is None:
                 break
+        return None
 
-    async def _next(self) -> Inquiry:
-        while (inquiry := self._queue.take()) is None:
-            self._work.clear()
-            await self._work.wait()
-        return inquiry
+    async def _next(self, seconds: float | None) -> Inquiry | None:
+        """None when there was nothing for so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                while (inquiry := self._queue.take()) is None:
+                    self._work.clear()
+                    await self._work.wait()
+                return inquiry
+        except TimeoutError:
+            return None
 
     def _put_back(self, inquiry: Inquiry) -> None:
         self._queue.finished(inquiry)
         self._queue.put(inquiry)
         self._work.set()
 
-    async def _ask(self, analyst: "Analyst", inquiry: Inquiry) -> bool:
-        """Whether the analyst can go on."""
-        result: Plan | StatementError | None = None
+    async def _ask(self, analyst: "Analyst", inquiry: Inquiry) -> Plan | StatementError | None:
+        """None when the analyst has to be given up. Raises TimeoutError when it is patient and needs too long."""
         try:
-            async with asyncio.timeout(self._bounds.seconds):
-                result = await analyst.ask(inquiry.policy, inquiry.text)
-        except (OSError, EOFError, ValueError, TimeoutError) as error:
-            self._given_up += 1
+            async with asyncio.timeout(self._bounds.patience if analyst.patient else self._bounds.seconds):
+                return await analyst.ask(inquiry.policy, inquiry.text)
+        except (OSError, EOFError, ValueError) as error:
+            if analyst.patient and isinstance(error, TimeoutError):
+                raise
             log.warning("the analysis of a statement was given up", reason=type(error).__name__)
-        finally:
-            self._queue.finished(inquiry)
-            self._work.set()
+            return None
+
+    def _finish(self, inquiry: Inquiry, result: Plan | StatementError | None) -> None:
+        self._queue.finished(inquiry)
+        self._work.set()
         self._analysed += 1
+        self._given_up += result is None
         if isinstance(result, Plan):
             inquiry.policy.learn(result)
         self._answer(inquiry, result or _too_long())
-        return result is not None
 
 
 def _too_long() -> LimitExceeded:
@@ -189,9 +219,10 @@ def _too_long() -> LimitExceeded:
 class Analyst:
     """Our end of one analyst."""
 
-    def __init__(self, number: int, channel: socket.socket) -> None:
+    def __init__(self, number: int, channel: socket.socket, *, patient: bool) -> None:
         self.number = number
         self.channel = channel
+        self.patient = patient
         self._policies: dict[Policy, int] = {}
 
     @property
@@ -222,7 +253,7 @@ class Analyst:
         number = self._policies.get(policy)
         if number is None:
             number = self._policies[policy] = len(self._policies)
-            frames.append(_frame(Request.POLICY, number, pack_policy(policy)))
+            frames.append(_frame(Request.POLICY, number, _packed(policy)))
         frames.append(_frame(Request.TEXT, number, text.encode()))
         await asyncio.get_running_loop().sock_sendall(self.channel, b"".join(frames))
         (size,) = LENGTH.unpack(await self._read(LENGTH.size))
@@ -240,6 +271,9 @@ class Analyst:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+
+_packed = lru_cache(_POLICIES)(pack_policy)
 
 
 def _frame(kind: Request, number: int, data: bytes) -> bytes:
@@ -281,7 +315,7 @@ class Forker:
             self._commands = None
             ours.close()
 
-    def fork(self) -> Analyst:
+    def fork(self, *, patient: bool) -> Analyst:
         """Raises OSError."""
         if self._commands is None:
             raise ConnectionError
@@ -290,11 +324,11 @@ class Forker:
         self._forked += 1
         try:
             with its:
-                socket.send_fds(self._commands, [COMMAND.pack(b"F", self._forked)], [its.fileno()])
+                socket.send_fds(self._commands, [COMMAND.pack(b"P" if patient else b"H", self._forked)], [its.fileno()])
         except OSError:
             ours.close()
             raise
-        return Analyst(self._forked, ours)
+        return Analyst(self._forked, ours, patient=patient)
 
     def kill(self, analyst: Analyst) -> None:
         analyst.channel.close()

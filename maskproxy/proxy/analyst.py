@@ -7,14 +7,20 @@ refusal.
 
 Parsers are made to be fed by their owner, not by a stranger: one text may take them seconds, gigabytes or down. So an
 analyst has bounds that the kernel enforces (CPU time per text by a timer whose signal kills, memory, no core file),
-runs behind everything else (``nice``), gets no environment, and knows no key, password or row (``analysis_wire``).
-Whatever kills one costs the statement that did it and nothing else.
+runs behind everything else, gets no environment, and knows no key, password or row (``analysis_wire``). Whatever kills
+one costs the statement that did it and nothing else.
 
-Protocol of the first process, on its standard input: ``F`` number and a socket as ancillary data: an analyst of that
-number serves that socket. ``K`` number: it is killed, if it still runs, and buried. End of input: we end.
+Behind everything else: a *patient* analyst has SCHED_IDLE (sched(7)). It runs when nothing else would, and whoever
+wakes up takes the processor from it at once. Niceness alone is not enough: a process that has just begun to run keeps
+the processor for some milliseconds, at whatever niceness. A *hasty* one has the least share that is one.
+
+Protocol of the first process, on its standard input: ``P`` or ``H``, number, and a socket as ancillary data: a patient
+or hasty analyst of that number serves that socket. ``K`` number: it is killed, if it still runs, and buried some time
+later, since one without a share of the processor takes long to die. End of input: we end.
 Protocol of an analyst: frames (``read_frame``), policies and texts in, results out; ``Request`` says how.
 """
 
+import contextlib
 import gc
 import os
 import resource
@@ -24,6 +30,7 @@ import struct
 import sys
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import filterfalse
 from typing import Final
 
 from maskproxy.base import limits
@@ -35,10 +42,12 @@ from maskproxy.proxy.analysis_wire import Brief, pack_result, unpack_policy
 from maskproxy.proxy.parent import die_with_parent
 from maskproxy.session.enforce import make_plan
 
-COMMAND: Final = struct.Struct("!cI")  # F or K, number of the analyst
+COMMAND: Final = struct.Struct("!cI")  # P, H or K, number of the analyst
 HEADER: Final = struct.Struct("!BII")  # Request, number of the policy, length of what follows
 LENGTH: Final = struct.Struct("!I")  # of a result
-_NICENESS: Final = 10
+_NICENESS: Final = 10  # of the first process
+_HASTY_NICENESS: Final = 19
+_BURIAL_SECONDS: Final = 0.1  # until those that were killed are looked after again
 _FIRST: Final = (
     "SELECT upper(n), count(*) FROM (VALUES ('a')) AS v(n) WHERE n <> 'b' AND CAST(n AS text) = n GROUP BY n"
 )
@@ -46,10 +55,12 @@ _FIRST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one text may take: CPU time, time by the clock (the worker sees to that), memory."""
+    """What one text may take: CPU time, time by the clock (the worker sees to that), memory. ``patience``: by the
+    clock, until a hasty analyst takes it over."""
 
     cpu_seconds: float = limits.ANALYSIS_CPU_SECONDS
     seconds: float = limits.ANALYSIS_SECONDS
+    patience: float = limits.ANALYSIS_PATIENCE
     memory: int = limits.ANALYSIS_MEMORY
 
 
@@ -69,25 +80,40 @@ def main(bounds: Bounds) -> None:
     gc.freeze()  # what is shared with the analysts stays shared
     commands = socket.socket(fileno=0)
     analysts: dict[int, int] = {}
+    dying: set[int] = set()
     while True:
-        data, files, _, _ = socket.recv_fds(commands, COMMAND.size, 1)
+        dying = set(filterfalse(_buried, dying))
+        commands.settimeout(_BURIAL_SECONDS if dying else None)
+        try:
+            data, files, _, _ = socket.recv_fds(commands, COMMAND.size, 1)
+        except TimeoutError:
+            continue
         if len(data) < COMMAND.size:
             return
         what, number = COMMAND.unpack(data)
         if what == b"K":
-            _bury(analysts.pop(number, None))
+            if (killed := analysts.pop(number, None)) is not None:
+                os.kill(killed, signal.SIGKILL)  # nobody else waits for it, so the number is still its own
+                dying.add(killed)
         elif (pid := os.fork()) == 0:
             commands.close()
+            _queue_up(patient=what == b"P")
             _live(socket.socket(fileno=files[0]), bounds)
         else:
             os.close(files[0])
             analysts[number] = pid
 
 
-def _bury(pid: int | None) -> None:
-    if pid is not None:
-        os.kill(pid, signal.SIGKILL)  # nobody else waits for it, so the number is still its own
-        os.waitpid(pid, 0)
+def _buried(pid: int) -> bool:
+    """Whether it has ended, and does not even have a number any more."""
+    return os.waitpid(pid, os.WNOHANG)[0] == pid
+
+
+def _queue_up(*, patient: bool) -> None:
+    """Where there are no such classes (a sandbox may refuse them), niceness remains."""
+    os.nice(_HASTY_NICENESS - _NICENESS)
+    with contextlib.suppress(OSError):  # SCHED_BATCH: when it wakes up, nobody has to make room at once
+        os.sched_setscheduler(0, os.SCHED_IDLE if patient else os.SCHED_BATCH, os.sched_param(0))
 
 
 def _live(channel: socket.socket, bounds: Bounds) -> None:
