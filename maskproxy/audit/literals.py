@@ -35,8 +35,16 @@ _NUMBER = (
     rf"|(?>{_DIGITS}(?>(?:\.(?!\.){_DIGITS}?)?)|\.{_DIGITS})(?>(?:[eE][+-]?{_DIGITS})?))(?![{_NAME_START}0-9])"
 )
 
+# What is kept for certain, many tokens at once. Not so a name with a quote or & behind it, which may be the prefix of
+# a literal, and - and / that may begin a comment.
+_MANY = (
+    rf"(?>(?:{_NAME}(?!['\"&$])|{_SPACE}++|[,()\[\];:+*%^<>=~!@#&|`?]|-(?!-)|/(?!\*)|\.(?![.0-9])"
+    rf"|\$[0-9]++(?![{_NAME_START}0-9]))+)"
+)
+
 _TOKEN = re.compile(
-    rf"(?P<comment>{_LINE_COMMENT})"
+    rf"(?P<many>{_MANY})"
+    rf"|(?P<comment>{_LINE_COMMENT})"
     r"|(?P<block>/\*)"
     rf"|(?P<escape>[eE]{_ESCAPE}(?>(?:{_CONTINUED}{_ESCAPE})*))"
     rf"|(?P<bits>[bBxX]{_BITS}(?>(?:{_CONTINUED}{_BITS})*))"
@@ -62,7 +70,7 @@ def strip_literals(text: str) -> str | None:
             return None
         end: int | None = token.end()
         kind = token.lastgroup
-        if kind == "kept":
+        if kind in ("many", "kept"):
             pieces.append(token.group())
         elif kind == "quoted":
             prefix, name = token.group()[:-1].split('"', 1)

@@ -103,12 +103,16 @@ def make_pattern(plan: Plan, found: Shape) -> Pattern | None:
         return None
     matter = {numbers[start] for start in analysis.literals if start is not None}
     matter |= {number for number in range(len(places)) if "float" in chunks[number].lower()}  # FLOAT(n) names a type
-    parts = _parts(chunks, found.literals, places, analysis.splices)
-    if parts is None or "".join(parts) != plan.sql:
+    parts: tuple[str, ...] | None = None
+    if analysis.splices:
+        parts = _parts(chunks, found.literals, places, analysis.splices)
+        if parts is None:
+            return None
+    if plan.sql != (plan.text if parts is None else "".join(parts)):
         return None
     original = replace(plan, statements=(_without_positions(plan.statements[0]),))
     fixed = tuple((number, found.literals[number]) for number in sorted(matter))
-    return Pattern(original, fixed, parts if analysis.splices else None)
+    return Pattern(original, fixed, parts)
 
 
 def _places(chunks: Sequence[str], literals: Sequence[str]) -> list[tuple[int, int]]:
