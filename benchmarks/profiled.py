@@ -80,8 +80,13 @@ def functions(load: Load, seconds: float) -> Mapping[str, Sequence[Function]]:
         directory = Path(name)
         directory.chmod(0o755)
         with database(directory / "postgres", sessions=SESSIONS) as direct:
-            spent = _drive(direct, directory / "maskproxy", load, seconds)
-        return {role: _read(directory / "maskproxy" / f"{role}.samples", used) for role, used in spent.items()}
+            return functions_before(direct, directory / "maskproxy", load, seconds)
+
+
+def functions_before(direct: Target, directory: Path, load: Load, seconds: float) -> Mapping[str, Sequence[Function]]:
+    """The same with a proxy before ``direct`` whose files are in ``directory``, which does not exist yet."""
+    spent = _drive(direct, directory, load, seconds)
+    return {role: _read(directory / f"{role}.samples", used) for role, used in spent.items()}
 
 
 def _drive(direct: Target, directory: Path, load: Load, seconds: float) -> Mapping[str, float]:
@@ -111,7 +116,7 @@ def _drive(direct: Target, directory: Path, load: Load, seconds: float) -> Mappi
     finally:
         for role in ("worker", "recorder"):
             processes[role].terminate()
-            processes[role].wait()
+            processes[role].communicate()
 
 
 def _start(directory: Path, role: str, *arguments: str) -> subprocess.Popen[bytes]:

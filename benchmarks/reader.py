@@ -2,8 +2,8 @@
 
 libpq logs in and sends the statement; the answer is then read from the socket and thrown away, so that the client's own
 work hides nothing of the proxy's. FORMAT is ``text`` (a simple query) or ``binary`` (an extended one). PAUSE: seconds
-to sleep after each 256 KiB, and a hundred times that before the first. Address and password come from libpq's
-environment. Prints the seconds from sending the statement to its end, and the bytes received, as JSON.
+that each 256 KiB take at least, and a hundred times that passes before the first. Address and password come from
+libpq's environment. Prints the seconds from sending the statement to its end, and the bytes received, as JSON.
 """
 
 import json
@@ -31,6 +31,7 @@ def read(statement: str, rows: int, *, binary: bool, pause: float) -> dict[str, 
         else:
             connection.pgconn.send_query(statement.encode())
         time.sleep(100 * pause)
+        woken = time.perf_counter()
         view, total, tail, head = memoryview(BUFFER), 0, b"", b""
         while not tail.endswith(READY):
             count = raw.recv_into(view)
@@ -40,7 +41,7 @@ def read(statement: str, rows: int, *, binary: bool, pause: float) -> dict[str, 
             tail = (tail + bytes(view[max(0, count - len(end)) : count]))[-len(end) :]
             total += count
             if pause:
-                time.sleep(pause * count / len(BUFFER))
+                time.sleep(max(0.0, woken + pause * total / len(BUFFER) - time.perf_counter()))
         seconds = time.perf_counter() - begin
     if tail != end:
         raise RuntimeError(f"not {rows} rows: {head!r}")

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import budgets, connect, idle, novel, pgbench, report, rows
+from benchmarks import audit, breakdown, budgets, connect, idle, novel, pgbench, report, rows, slow
 from benchmarks.__main__ import ALL
 from benchmarks.budgets import Verdict
 from benchmarks.charts import Chart, tick
@@ -14,6 +14,7 @@ from benchmarks.lineup import lineup
 from benchmarks.load import Column, Load, Mode, Sample, run
 from benchmarks.measure import Spread, percentile, turn
 from benchmarks.novelist import KINDS
+from benchmarks.profiled import functions_before
 
 README = report.README.read_text(encoding="utf-8")
 EVEN = Spread.of([1.0])
@@ -104,7 +105,7 @@ def test_without_pgbouncer_there_is_nothing_to_compare_with() -> None:
 
 @pytest.mark.server
 @pytest.mark.timeout(300)  # starts everything that is compared
-def test_every_way_of_measuring_works() -> None:
+def test_every_way_of_measuring_works(tmp_path: Path) -> None:
     """One short run each, on small tables: the statements are served, and by whom they should be."""
     scopes = {**rows.SCOPES, "maskproxy": "masked", "other": "other"}
     with lineup(scopes=scopes, sessions=60, rows=1000) as (targets, _):
@@ -117,3 +118,21 @@ def test_every_way_of_measuring_works() -> None:
         for kind in KINDS:
             assert novel.beside(way, Load(Column.MASKED, Mode.PREPARED, 2), kind, 1)[1] < 10
         assert len(idle.measure(proxy, 8)) == idle.STEPS
+        assert slow.spreads(slow.measure([proxy], rounds=1, rows=1000))["maskproxy"].median < 100
+        processes = breakdown.by_process(proxy, 1)
+        calls = {role: breakdown.by_system_call(proxy, role, 1) for role in breakdown.ROLES}
+        symbols = {role: breakdown.by_symbol(proxy, role, 1) for role in breakdown.ROLES}
+        functions = functions_before(targets[0], tmp_path / "profiled", breakdown.LOAD, 1)
+    assert processes["worker"].total > processes["recorder"].total > 0
+    assert all(functions[role][0].own > 0 for role in breakdown.ROLES)
+    told = breakdown.tables(processes, calls, symbols, functions)
+    assert all(told.count(f"of the {role}") == 2 for role in breakdown.ROLES)
+
+
+@pytest.mark.timeout(60)
+def test_what_is_recorded_for_the_benchmark_is_read_back(tmp_path: Path) -> None:
+    """Which raises when a record is missing."""
+    samples, facts = audit.measure(tmp_path, rounds=1, seconds=0.1)
+    assert [len(each) for each in samples.values()] == [1] * len(audit.SESSIONS)
+    assert all(each.holds in (True, False) for each in audit.verdicts(samples, facts))
+    assert f"| {audit.SESSIONS[-1]} |" in audit.text(samples, facts)
