@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.compiled
-COMPILED := maskproxy/audit/moment.py maskproxy/audit/template.py maskproxy/recorder/lines.py \
+COMPILED := $(addprefix maskproxy/audit/, moment.py plain.py template.py) maskproxy/recorder/lines.py \
 	$(addprefix maskproxy/session/, batch.py fast_path.py rows.py) \
 	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py decimals.py)
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \

@@ -11,6 +11,7 @@ from setuptools import Extension, setup
 
 COMPILED = (
     "maskproxy/audit/moment.py",
+    "maskproxy/audit/plain.py",
     "maskproxy/audit/template.py",
     "maskproxy/recorder/lines.py",
     "maskproxy/session/batch.py",

@@ -26,7 +26,7 @@ from benchmarks.charts import Chart
 from benchmarks.command import Options, Outcome
 from benchmarks.measure import Cpu, Spread, cpu
 from maskproxy.audit import records
-from maskproxy.audit.files import read_log
+from maskproxy.audit.files import read_entries
 from maskproxy.audit.framing import encode_record
 from maskproxy.audit.values import Actor, Destination, GrantInfo
 from maskproxy.base.secret import Secret
@@ -183,13 +183,13 @@ def check(directory: Path, statements: int) -> float:
     began = time.process_time()
     intents: set[str] = set()
     index = count = 0
-    for index, record in enumerate(read_log(directory)):
-        if record["i"] != index:
-            raise RuntimeError(f"record {index} has the index {record['i']}")
-        if record["type"] == "stmt.intent":
-            intents.add(record["id"])
-        elif record["type"] == "stmt.outcome":
-            intents.remove(record["ref"])
+    for index, entry in enumerate(read_entries(directory)):
+        if entry.number != index:
+            raise RuntimeError(f"record {index} has the index {entry.number}")
+        if entry.type == "stmt.intent" and entry.id is not None:
+            intents.add(entry.id)
+        elif entry.type == "stmt.outcome" and entry.ref is not None:
+            intents.remove(entry.ref)
             count += 1
     if intents or count != statements:
         raise RuntimeError(f"{statements} statements, {count} outcomes, {len(intents)} intents without one")

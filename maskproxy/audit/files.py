@@ -17,8 +17,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from maskproxy.audit.plain import Entry, parse_line, read_entry
 from maskproxy.base.limits import KiB
 
 SUFFIX = ".jsonl"
@@ -53,6 +52,21 @@ def find_end(directory: Path) -> LogEnd:
 
 def read_log(directory: Path) -> Iterator[dict[str, Any]]:
     """All records of the log in order, without what does not belong to it."""
+    for lines in _log_lines(directory):
+        for line in lines:
+            if (record := parse_line(line)) is not None:
+                yield record
+
+
+def read_entries(directory: Path) -> Iterator[Entry]:
+    """The same records, each looked at as a whole and told in short: at several times the speed."""
+    for lines in _log_lines(directory):
+        for line in lines:
+            if (entry := read_entry(line)) is not None:
+                yield entry
+
+
+def _log_lines(directory: Path) -> Iterator[list[bytes]]:
     files = _read_files(directory)
     end = find_end(directory)
     chain: list[tuple[str, int]] = []
@@ -64,19 +78,7 @@ def read_log(directory: Path) -> Iterator[dict[str, Any]]:
         name, size = previous.get("file"), previous.get("bytes", 0)
     for name, size in reversed(chain):
         with (directory / name).open("rb", buffering=0) as stream:
-            for lines in _lines(stream, size):
-                for line in lines:
-                    if (record := parse_line(line)) is not None:
-                        yield record
-
-
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The record in a line; None when it is not one (torn, or a hole that a crash left)."""
-    try:
-        record = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("i"), int) else None
+            yield from _lines(stream, size)
 
 
 def _lines(file: FileIO, size: int) -> Iterator[list[bytes]]:

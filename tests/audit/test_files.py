@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from maskproxy.audit import files
-from maskproxy.audit.files import LogEnd, file_name, find_end, read_log
+from maskproxy.audit.files import LogEnd, file_name, find_end, read_entries, read_log
 
 
 def write(directory: Path, first: int, ulid: str, records: list[dict[str, Any]], tail: bytes = b"") -> Path:
@@ -22,7 +22,9 @@ def prev(path: Path, size: int) -> dict[str, Any]:
 
 
 def indexes(directory: Path) -> list[int]:
-    return [record["i"] for record in read_log(directory)]
+    records = [record["i"] for record in read_log(directory)]
+    assert [entry.number for entry in read_entries(directory)] == records
+    return records
 
 
 def test_an_empty_directory_is_an_empty_log(tmp_path: Path) -> None:

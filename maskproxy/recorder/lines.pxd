@@ -1,0 +1,1 @@
+from maskproxy.audit.plain cimport Plain
