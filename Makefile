@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.compiled
 COMPILED := $(addprefix maskproxy/audit/, moment.py plain.py template.py) maskproxy/recorder/lines.py \
-	$(addprefix maskproxy/session/, batch.py fast_path.py rows.py) \
+	$(addprefix maskproxy/proxy/, journal.py link.py pump.py recorder_client.py) \
+	$(addprefix maskproxy/session/, batch.py fast_path.py postgres.py rows.py state.py) \
 	$(addprefix maskproxy/session/kernel/, ops.py texts.py digests.py tokens.py numbers.py dates.py decimals.py)
 TELL := ls $(COMPILED:.py=.*.so) >/dev/null 2>&1 || \
 	echo "no C compiler or no Python.h: the hot path runs interpreted, slower and with the same answers"

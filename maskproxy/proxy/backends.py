@@ -33,16 +33,15 @@ class BackendConnection(asyncio.Protocol):
     """One connection to a database. ``ready`` ends with what the server said at login, or with the error.
 
     After login it serves whoever it was handed over to last: bytes go to ``on_data``; ``on_lost`` is called once when
-    the connection is gone; ``on_pace`` whenever ``write_paused`` changes.
+    the connection is gone; ``on_pace`` whenever ``link.write_paused`` changes.
     """
 
     def __init__(self, login: BackendLogin, context: ssl.SSLContext | None, hostname: str) -> None:
         self._login: BackendLogin | None = login
         self._context = context
         self._hostname = hostname
-        self._link = Link()
+        self.link = Link()
         self.ready: asyncio.Future[BackendReady] = asyncio.get_running_loop().create_future()
-        self.write_paused = False
         self._early = b""  # what the server sent right behind its login
         self._last = b""  # bytes of all that the server sent
         self._on_data: Callable[[bytes], None] = self._keep
@@ -52,13 +51,13 @@ class BackendConnection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._link.attach(transport)
+        self.link.attach(transport)
         if self._login is not None:
-            self._link.write([self._login.start()])
+            self.link.write([self._login.start()])
 
     def data_received(self, data: bytes) -> None:
         try:
-            data = self._link.receive(data)
+            data = self.link.receive(data)
             if self._login is not None:
                 self._log_in(self._login, data)
             elif data:
@@ -73,18 +72,18 @@ class BackendConnection(asyncio.Protocol):
         self._on_lost()
 
     def pause_writing(self) -> None:
-        self.write_paused = True
+        self.link.write_paused = True
         self._on_pace()
 
     def resume_writing(self) -> None:
-        self.write_paused = False
+        self.link.write_paused = False
         self._on_pace()
 
     # use
 
     @property
     def open(self) -> bool:
-        return self._link.open
+        return self.link.open
 
     @property
     def at_rest(self) -> bool:
@@ -108,20 +107,20 @@ class BackendConnection(asyncio.Protocol):
             on_data(early)
 
     def write(self, chunks: Sequence[bytes]) -> None:
-        self._link.write(chunks)
+        self.link.write(chunks)
 
     def set_reading(self, reading: bool) -> None:
-        self._link.set_reading(reading)
+        self.link.set_reading(reading)
 
     def close(self) -> None:
         self._forget()
         if self._login is None:
-            self._link.write([_GOODBYE])
-        self._link.close(_GOODBYE_SECONDS)
+            self.link.write([_GOODBYE])
+        self.link.close(_GOODBYE_SECONDS)
 
     def abort(self) -> None:
         self._forget()
-        self._link.abort()
+        self.link.abort()
 
     def _forget(self) -> None:
         self._on_data, self._on_lost, self._on_pace = _ignore, _nothing, _nothing
@@ -131,7 +130,7 @@ class BackendConnection(asyncio.Protocol):
     def _log_in(self, login: BackendLogin, data: bytes) -> None:
         for event in login.receive(data):
             if isinstance(event, TlsAccepted) and self._context is not None:
-                self._link.start_tls(self._context, server_side=False, server_hostname=self._hostname)
+                self.link.start_tls(self._context, server_side=False, server_hostname=self._hostname)
                 login.tls_started()
             elif isinstance(event, TlsRefused | TlsAccepted):
                 raise BackendUnavailable("the database does not offer TLS", hint="See the setting databases.*.tls.")
@@ -141,8 +140,8 @@ class BackendConnection(asyncio.Protocol):
                 self._last = (ReadyForQuery(event.status).encode() + self._early)[-len(_AT_REST) :]
                 if not self.ready.done():
                     self.ready.set_result(event)
-        if self._link.secret and (out := login.data_to_send()):
-            self._link.write([out])
+        if self.link.secret and (out := login.data_to_send()):
+            self.link.write([out])
 
     def _fail(self, error: Exception) -> None:
         if not self.ready.done():
@@ -150,7 +149,7 @@ class BackendConnection(asyncio.Protocol):
                 reason = getattr(error, "verify_message", None) or error.reason or "handshake failed"
                 error = BackendUnavailable(f"TLS with the database failed: {reason}")
             self.ready.set_exception(error)
-        self._link.abort()
+        self.link.abort()
 
     def _keep(self, data: bytes) -> None:
         self._early += data

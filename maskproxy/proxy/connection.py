@@ -1,4 +1,4 @@
-"""One client: its transport, and the pump between its session and its backend.
+"""One client: its transport, its login, and what is rare in its session; the rest is the pump's.
 
     LOGIN --admitted, backend ready--> SESSION --> CLOSED
 
@@ -9,7 +9,6 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
 from typing import TYPE_CHECKING
 
 from maskproxy.base.errors import (
@@ -21,11 +20,12 @@ from maskproxy.base.errors import (
     TooManySessions,
 )
 from maskproxy.proxy.admission import Admission
-from maskproxy.proxy.backends import BackendConnection, cancel_backend
+from maskproxy.proxy.backends import cancel_backend
 from maskproxy.proxy.journal import SessionJournal
 from maskproxy.proxy.link import Link
 from maskproxy.proxy.login import ClientLogin
 from maskproxy.proxy.pool import BackendPool, Lease
+from maskproxy.proxy.pump import Pump
 from maskproxy.proxy.statement_timer import StatementTimer
 from maskproxy.session import actions as a
 from maskproxy.session.postgres import PostgresSession
@@ -56,14 +56,11 @@ class ClientConnection(asyncio.Protocol):
         self.cancel_key = b""
         self._link = Link()
         self._login: ClientLogin | None = None
-        self._session: PostgresSession | None = None
+        self._pump: Pump | None = None  # and in it the session
         self._pool: BackendPool | None = None
         self._lease: Lease | None = None  # what we have of the pool: the backend and its cancel key
-        self._backend: BackendConnection | None = None
         self._spoilt = False  # the backend: a cancel request may come late, or an error of ours left it who knows how
         self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
-        self._timer = StatementTimer(self.cancel_query)
-        self._write_paused = False
         self._journal = SessionJournal.connected(worker.journal, "unknown", worker.listener_name)
 
     # asyncio.Protocol
@@ -81,12 +78,13 @@ class ClientConnection(asyncio.Protocol):
         if self.phase is Phase.CLOSED:
             return
         try:
-            if self._session is None:
+            if self._pump is None:
                 if self._login is not None:
                     self._login.receive(data)
+            elif self._link.tls is None:
+                self._pump.client_data(data)
             elif clear := self._link.receive(data):
-                self._session.client_data(clear)
-                self._flush()
+                self._pump.client_data(clear)
         except ssl.SSLError as error:
             self._broken(f"TLS with the client failed: {error.reason or 'handshake failed'}")
             self.close()
@@ -102,15 +100,16 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._spoilt = self._spoilt or not isinstance(exc, OSError | None)
-        expected = self._session is None or self._session.closed or self._session.leaving
+        session = None if self._pump is None else self._pump.session
+        expected = session is None or session.closed or session.leaving
         self._close(None if expected else SessionEnded("the client closed the connection"))
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self._link.write_paused = True
         self._pace()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self._link.write_paused = False
         self._pace()
 
     # the session
@@ -132,60 +131,36 @@ class ClientConnection(asyncio.Protocol):
             self._fail(error)
             return
         login.stop()
-        self._login, self._backend = None, backend
+        self._login = None
         unrestricted = admission.policy.scope.unrestricted
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
         self.process_id = ready.process_id
         self.cancel_key = login.greet(shown, self.process_id)
         session = PostgresSession(admission.policy, self._worker.meter(admission))
         session.use(policy)
-        self._session = session
+        timer = StatementTimer(self.cancel_query)
+        pump = Pump(session, self._link, backend.link, self._journal, timer, self._act, self._failed)
+        self._pump = pump
         self.phase = Phase.SESSION
         self._journal.started()
-        backend.hand_over(self._backend_data, self._backend_lost, self._pace)
+        backend.hand_over(pump.backend_data, self._backend_lost, self._pace)
         if rest := login.rest():
-            session.client_data(rest)
-        self._flush()
+            pump.client_data(rest)
+        else:
+            pump.flush()
 
-    # the pump
-
-    def _backend_data(self, data: bytes) -> None:
-        if self._session is not None:
-            self._session.backend_data(data)
-            self._flush()
+    # what is rare
 
     def _backend_lost(self) -> None:
-        if self._session is not None:
-            self._session.backend_lost()
-            self._flush()
+        if self._pump is not None:
+            self._pump.session.backend_lost()
+            self._pump.flush()
 
-    def _flush(self) -> None:
-        """Carry out everything the session has for us, until it has nothing left."""
-        session, backend = self._session, self._backend
-        if session is None or backend is None or self.phase is Phase.CLOSED:
-            return
-        while self._backend is not None:
-            if chunks := session.take_to_backend():
-                backend.write(chunks)
-            if chunks := session.take_to_client():
-                self._link.write(chunks)
-            actions = session.take_actions()
-            if not actions:
-                break
-            for action in actions:
-                self._act(session, action)
-        self._pace()
-
-    def _act(self, session: PostgresSession, action: a.Action) -> None:
+    def _act(self, action: a.Action) -> None:
+        """What is not for the pump."""
         match action:
             case a.Analyse(number, text):
-                self._analyse(session, number, text)
-            case a.RecordIntent(number, plan, parameters):
-                self._timer.started(number, session.policy.scope.limits.seconds)
-                self._journal.intent_of(number, plan, parameters, partial(self._recorded, number))
-            case a.RecordOutcome():
-                self._timer.ended(action.number, session.policy.scope.limits.seconds)
-                self._journal.outcome(action)
+                self._analyse(number, text)
             case a.RecordDenial():
                 self._journal.denial(action)
             case a.CatalogDisagrees() | a.SchemaChanged():
@@ -196,30 +171,24 @@ class ClientConnection(asyncio.Protocol):
             case a.CloseSession(error):
                 if isinstance(error, ProtocolError):
                     self._broken(error.message)
-                if chunks := session.take_to_client():
-                    self._link.write(chunks)
+                if self._pump is not None:
+                    self._pump.flush_to_client()
                 self._close(error)
 
-    def _recorded(self, number: int, durable: bool) -> None:
-        if self._session is not None and self.phase is Phase.SESSION:
-            try:
-                self._session.recorded(number, durable=durable)
-                self._flush()
-            except Exception as error:
-                self._failed(error)
-
-    def _analyse(self, session: PostgresSession, number: int, text: str) -> None:
+    def _analyse(self, number: int, text: str) -> None:
         self._abandon()  # one that was cancelled
-        client = None if self.admission is None else self.admission.grant.principal
+        if self._pump is None or self.admission is None:
+            return
+        client, policy = self.admission.grant.principal, self._pump.session.policy
         self._abandon = self._worker.analysts.submit(
-            client, session.policy, text, lambda result: self._answer(lambda s: s.analysed(number, result))
+            client, policy, text, lambda result: self._answer(lambda session: session.analysed(number, result))
         )
 
     def _answer(self, answer: Callable[[PostgresSession], None]) -> None:
-        if self._session is not None and self.phase is Phase.SESSION:
+        if self._pump is not None and self.phase is Phase.SESSION:
             try:
-                answer(self._session)
-                self._flush()
+                answer(self._pump.session)
+                self._pump.flush()
             except Exception as error:
                 self._failed(error)
 
@@ -230,36 +199,32 @@ class ClientConnection(asyncio.Protocol):
         self._close(MaskproxyError("a defect of maskproxy ended the session"))
 
     def _pace(self) -> None:
-        """Read from each side only while the other keeps up and nothing piles up in between."""
-        session, backend = self._session, self._backend
-        if session is None or backend is None:
-            return
-        backend.set_reading(not self._write_paused and not session.backend_full)
-        self._link.set_reading(not backend.write_paused and not session.client_full)
+        if self._pump is not None:
+            self._pump.pace()
 
     # the end
 
     def apply_policy(self) -> None:
         """Rules or catalog were replaced."""
-        if self._session is None or self.admission is None:
+        if self._pump is None or self.admission is None:
             return
         try:
-            self._session.use(self.admission.policies.policy(self.admission.grant.scopes))
+            self._pump.session.use(self.admission.policies.policy(self.admission.grant.scopes))
         except MaskproxyError:
-            self._session.end(SessionEnded("the rules no longer have this session's scope"))
-        self._flush()
+            self._pump.session.end(SessionEnded("the rules no longer have this session's scope"))
+        self._pump.flush()
 
     def end(self, error: MaskproxyError) -> None:
         """End this connection in whatever phase it is, and tell the client why."""
-        if self._session is not None:
-            self._session.end(error)
-            self._flush()
+        if self._pump is not None:
+            self._pump.session.end(error)
+            self._pump.flush()
         else:
             self._fail(error)
 
     @property
     def idle(self) -> bool:
-        return self._session is None or self._session.idle
+        return self._pump is None or self._pump.session.idle
 
     def cancel(self) -> None:
         self._answer(PostgresSession.cancel)
@@ -290,13 +255,12 @@ class ClientConnection(asyncio.Protocol):
     def _close(self, error: MaskproxyError | None) -> None:
         if self.phase is Phase.CLOSED:
             return
-        busy = self._session is not None and not self._session.idle
-        if busy and error is not None:
+        if not self.idle and error is not None:
             self.cancel_query()
-        if self._session is not None:
+        if self._pump is not None:
             self._journal.ended(error)
+            self._pump.stop()
         self.phase = Phase.CLOSED
-        self._timer.stop()
         self._abandon()
         if self._login is not None:
             self._login.stop()
@@ -306,12 +270,12 @@ class ClientConnection(asyncio.Protocol):
 
     def _part(self, error: MaskproxyError | None) -> None:
         """From the backend, which may serve others if nobody has done anything to it that they could notice."""
-        pool, lease, session = self._pool, self._lease, self._session
-        self._lease = self._backend = None  # what happens to it is none of our business any more
+        pool, lease, pump = self._pool, self._lease, self._pump
+        self._lease = None  # what happens to it is none of our business any more
         if pool is None or lease is None:
             return
         peaceful = error is None or isinstance(error, SessionEnded)
-        if session is not None and session.at_rest and peaceful and not self._spoilt:
-            pool.give_back(lease, session.reported)
+        if pump is not None and pump.session.at_rest and peaceful and not self._spoilt:
+            pool.give_back(lease, pump.session.reported)
         else:
             pool.discard(lease)

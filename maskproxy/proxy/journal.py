@@ -1,12 +1,16 @@
-"""From what happens in a session to its records: who, under which grant, what, decided how, ended how."""
+"""From what happens in a session to its records: who, under which grant, what, decided how, ended how.
+
+Compiled by Cython; the types of attributes are in ``journal.pxd``.
+"""
 
 import os
 import platform
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, Self, TypeAlias
+
+import cython
 
 from maskproxy import __version__
 from maskproxy.audit import records
@@ -85,23 +89,23 @@ class Journal:
         )
 
 
-_Open = tuple[bytes, int, StatementTemplate | None]
+_Open: TypeAlias = "tuple[bytes, int, StatementTemplate | None]"
 """A statement whose outcome is still to come: its intent's id, when it began, what its records are made from."""
 
 
-@dataclass(slots=True)
 class SessionJournal:
     """The records of one connection; the context grows as more of it is proven."""
 
-    journal: Journal
-    context: records.Context
-    session: str
-    source: Source
-    _open: dict[int, _Open] = field(default_factory=dict)
-    _templates: SessionTemplates | None = None  # of the context
+    def __init__(self, journal: Journal, context: records.Context, session: str, source: Source) -> None:
+        self.journal = journal
+        self.context = context
+        self.session = session
+        self.source = source
+        self._open: dict[int, _Open] = {}
+        self._templates: SessionTemplates | None = None  # of the context
 
     @classmethod
-    def connected(cls, journal: Journal, address: str, listener: str) -> "SessionJournal":
+    def connected(cls, journal: Journal, address: str, listener: str) -> Self:
         source = Source(addr=address, listener=listener)
         session = journal.moments.now().id
         return cls(journal, records.make_context(journal.origin, session=session, source=source), session, source)
@@ -160,7 +164,11 @@ class SessionJournal:
         self.intent_of(action.number, action.plan, action.parameters, done)
 
     def intent_of(
-        self, number: int, plan: Plan | None, parameters: Sequence[bytes | None], done: Callable[[bool], None]
+        self,
+        number: cython.Py_ssize_t,
+        plan: Plan | None,
+        parameters: Sequence[bytes | None],
+        done: Callable[[bool], None],
     ) -> None:
         """``done`` hears once whether it is durable, later than now."""
         journal = self.journal
@@ -183,20 +191,19 @@ class SessionJournal:
             modified=bool(_masks(plan)),
         )
 
-    def outcome(self, action: RecordOutcome, *, lost: bool = False) -> None:
+    def outcome(self, action: RecordOutcome, lost: cython.bint = False) -> None:
         masked, sqlstate = action.masked, action.sqlstate
-        self.outcome_of(action.number, action.rows, action.bytes, action.tag, sqlstate, masked, lost=lost)
+        self.outcome_of(action.number, action.rows, action.bytes, action.tag, sqlstate, masked, lost)
 
     def outcome_of(
         self,
-        number: int,
-        rows: int,
-        size: int,
+        number: cython.Py_ssize_t,
+        rows: cython.Py_ssize_t,
+        size: cython.Py_ssize_t,
         tag: str | None,
         sqlstate: str | None,
         masked: Sequence[tuple[ColumnRef, int]],
-        *,
-        lost: bool = False,
+        lost: cython.bint = False,
     ) -> None:
         """``size`` in bytes; ``masked``: in how many rows a column was masked, sorted by column."""
         opened = self._open.pop(number, None)

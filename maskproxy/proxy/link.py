@@ -1,20 +1,25 @@
-"""One end of a connection: a transport, with or without TLS on it."""
+"""One end of a connection: a transport, with or without TLS on it. Compiled by Cython, with ``link.pxd``."""
 
 import asyncio
 import ssl
 from collections.abc import Sequence
 from typing import cast
 
+import cython
+
 from maskproxy.base import limits
 from maskproxy.proxy.tls import TlsPipe
 
 
 class Link:
-    """Clear bytes in, clear bytes out. Nothing is written after it was closed."""
+    """Clear bytes in, clear bytes out. Nothing is written after it was closed.
+
+    ``write_paused``: more is on its way than should; whoever is the transport's protocol is told, and says so here."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._reading = True
+        self.write_paused = False
         self.tls: TlsPipe | None = None
 
     def attach(self, transport: asyncio.BaseTransport) -> None:
@@ -60,8 +65,8 @@ class Link:
             self.tls.send(b"".join(chunks))
             self._send_tls()
 
-    def set_reading(self, reading: bool) -> None:
-        if reading is self._reading or self._transport is None or self._transport.is_closing():
+    def set_reading(self, reading: cython.bint) -> None:
+        if reading == self._reading or self._transport is None or self._transport.is_closing():
             return
         self._reading = reading
         if reading:

@@ -4,7 +4,10 @@ False means: do not act on it. The recorder is gone, it refused, or the deadline
 may still be in the log; that is the harmless side: an intent without an outcome.
 Records that somebody waits for and that are submitted in one turn of the event loop leave in one write. There is no
 timer per record: answers come in order, so only the oldest write without an answer is looked at.
+Compiled by Cython; the types of attributes are in ``recorder_client.pxd``.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -12,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeAlias, cast
 
 import structlog
 
@@ -20,6 +23,7 @@ from maskproxy.audit.framing import LENGTH, MAX_RECORD, take_answers
 from maskproxy.base import limits
 
 Done = Callable[[bool], None]
+Waiting: TypeAlias = "deque[Done | None]"
 
 RECONNECT_SECONDS = (0.02, 0.5)  # first and longest pause between two attempts
 LEISURE_SECONDS = 0.02  # how long a record that nobody waits for may wait for company
@@ -76,9 +80,10 @@ class RecorderClient:
         pause = RECONNECT_SECONDS[0]
         complained = float("-inf")
         while True:
+            line = _Line(loop, self)
             try:
                 async with asyncio.timeout(self._deadline):
-                    _, line = await loop.create_unix_connection(lambda: _Line(loop, self), str(self._path))
+                    await loop.create_unix_connection(lambda: cast(asyncio.Protocol, line), str(self._path))
             except OSError as error:
                 if loop.time() - complained >= COMPLAINT_SECONDS:
                     complained = loop.time()
@@ -95,7 +100,7 @@ class RecorderClient:
                 line.abort()
             pause = RECONNECT_SECONDS[0]
 
-    async def _watch(self, line: "_Line") -> None:
+    async def _watch(self, line: _Line) -> None:
         """Returns when the line is lost or the oldest record has waited too long."""
         while line.oldest_age() <= self._deadline:
             with contextlib.suppress(TimeoutError):
@@ -104,7 +109,7 @@ class RecorderClient:
                 return
         _complain("recorder does not answer, statements are refused", waiting=len(line.waiting))
 
-    def settle(self, waiting: "deque[Done | None]", count: int, last: int | None) -> None:
+    def settle(self, waiting: Waiting, count: int, last: int | None) -> None:
         """The oldest ``count`` of those that wait have an answer: the index of the last of them, None for REFUSED."""
         if last is None:
             for _ in range(count):
@@ -123,7 +128,7 @@ class RecorderClient:
             self.index = None
             done(False)
 
-    def give_up(self, waiting: "deque[Done | None]") -> None:
+    def give_up(self, waiting: Waiting) -> None:
         for done in waiting:
             asyncio.get_running_loop().call_soon(self._refuse, done)
 
@@ -133,8 +138,9 @@ def _complain(event: str, **facts: object) -> None:
         log.error(event, **facts)
 
 
-class _Line(asyncio.Protocol):
-    """One connection. ``waiting``: of all submitted records without an answer, oldest first, the ``done``."""
+class _Line:
+    """One connection, as asyncio.Protocol. ``waiting``: of all submitted records without an answer, oldest first, the
+    ``done``."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, client: RecorderClient) -> None:
         self._loop = loop
@@ -149,7 +155,7 @@ class _Line(asyncio.Protocol):
         self._answered = 0
         self._answered_bytes = 0
         self._writes: deque[tuple[float, int, int]] = deque()  # without all answers: when, records and bytes up to it
-        self.waiting: deque[Done | None] = deque()
+        self.waiting: Waiting = deque()
         self.lost = False
         self.end = asyncio.Event()
 
@@ -192,6 +198,15 @@ class _Line(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._lose()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        pass  # ``submit`` looks at what waits
+
+    def resume_writing(self) -> None:
+        pass
 
     def data_received(self, data: bytes) -> None:
         self._incoming += data

@@ -20,7 +20,9 @@ _DESCRIBE_AND_SO_ON = DESCRIBE_PORTAL + EXECUTE_AND_SYNC
 ParseMessage = tuple[str, str, tuple[int, ...]]
 """Name, text, types of parameters."""
 
-BindMessage: TypeAlias = "tuple[str, tuple[int, ...], tuple[bytes | None, ...], tuple[int, ...]]"
+Parameters: TypeAlias = "tuple[bytes | None, ...]"
+
+BindMessage: TypeAlias = "tuple[str, tuple[int, ...], Parameters, tuple[int, ...]]"
 """Name of the statement, formats of parameters, parameters, formats of results."""
 
 Batch: TypeAlias = "tuple[ParseMessage | None, BindMessage, int, bool]"

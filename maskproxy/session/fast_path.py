@@ -10,16 +10,15 @@ they would have put there, with all that has happened since, and they go on.
 import cython
 
 from maskproxy.base import limits
+from maskproxy.base.refs import ColumnRef, Generation
 from maskproxy.base.types import PARAMETER_TYPES
-from maskproxy.core.plan import Plan
+from maskproxy.core.plan import Plan, Stamp
 from maskproxy.session.actions import RecordIntent, RecordOutcome
-from maskproxy.session.batch import DESCRIBE_PORTAL, BindMessage, ParseMessage, read_batch
-from maskproxy.session.enforce import Policy
-from maskproxy.session.masking import RowMasks
+from maskproxy.session.batch import DESCRIBE_PORTAL, BindMessage, Parameters, ParseMessage, read_batch
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
-from maskproxy.session.rows import mask_rows, row_run
+from maskproxy.session.rows import RowMasks, mask_rows, row_run
 from maskproxy.session.state import SessionState
 from maskproxy.session.statements import Portal, PreparedStatement
 from maskproxy.wire.postgres import messages as m
@@ -27,6 +26,8 @@ from maskproxy.wire.postgres import messages as m
 COMPILED: bool = cython.compiled
 
 _LONGEST: cython.Py_ssize_t = 64 * limits.KiB  # of a batch, and of a message of the server that is no row
+
+_NONE = Plan(text="", sql="", statements=(), stamp=Stamp(Generation(0), Generation(0)))
 
 # What the server is to answer next.
 _PARSED: cython.int = 0
@@ -36,64 +37,55 @@ _RESULT: cython.int = 3
 _READY: cython.int = 4
 
 
-@cython.cclass
 class FastPath:
-    """One query at a time; ``active`` from when it is sent until its ReadyForQuery is released."""
+    """One query at a time; ``active`` from when it is sent until its ReadyForQuery is released.
 
-    _state: SessionState
-    _requests: Requests
-    _replies: Replies
-    _active: cython.bint
-    _policy: Policy
-    _plan: Plan
-    _prepared: PreparedStatement | None  # None for a Query
-    _portal: Portal | None
-    _name: str | None  # under which Parse makes the statement; None without Parse
-    _masks: RowMasks | None
-    _shown: tuple  # type: ignore[type-arg]  # columns that are masked in the rows
-    _shows_description: cython.bint
-    _waits: cython.bint  # for its record
-    _stage: cython.int
-    _number: int
-    _most: cython.Py_ssize_t  # rows it may return, -1 for any number
-    _rows: cython.Py_ssize_t
-    _bytes: cython.Py_ssize_t
-    _tag: str | None
-    _rest: bytes
+    Types of the attributes are in ``fast_path.pxd``. ``_prepared`` and ``_bound`` are None for a Query, ``_name`` is
+    None without Parse. ``_bound``: formats of the parameters, these, formats of the results. ``_shown``: columns that
+    are masked in the rows. ``_waits``: for its record. ``_most``: rows it may return, -1 for any number."""
 
     def __init__(self, state: SessionState, requests: Requests, replies: Replies) -> None:
         self._state = state
         self._requests = requests
         self._replies = replies
-        self._active = False
+        self.active = False
+        self._policy = state.policy
+        self._plan = _NONE
+        self._prepared: PreparedStatement | None = None
+        self._bound: tuple[tuple[int, ...], Parameters, tuple[int, ...]] | None = None
+        self._name: str | None = None
+        self._masks: RowMasks | None = None
+        self._shown: tuple[ColumnRef, ...] = ()
+        self._shows_description = False
         self._waits = False
-        self._shown = ()
+        self._stage = _READY
+        self._number = 0
+        self._most = -1
+        self._rows = self._bytes = 0
+        self._tag: str | None = None
         self._rest = b""
-
-    @property
-    def active(self) -> bool:
-        return bool(self._active)
 
     # from the client
 
-    def offer(self, data: bytes) -> bool:
+    def offer(self, data: bytes) -> cython.bint:
         """Whether these messages of the client are taken; if not, nothing has happened."""
         state = self._state
-        if self._active:
+        if self.active:
             self.leave()
             return False
-        if state.closed or state.skipping or state.leaving or state.cancelling or state.transparent:
+        if state.closed or state.skipping or state.leaving or state.cancelling:
             return False
-        if len(state.pipeline) or not self._requests.empty or not self._replies.empty:
-            return False
+        if not state.quiet:
+            if state.transparent or len(state.pipeline) or not self._requests.empty or not self._replies.empty:
+                return False
+            state.quiet = True
         if not data or len(data) > _LONGEST:
             return False
         if data[0] == 0x51:  # Q
-            return bool(self._offer_query(data))
+            return self._offer_query(data)
         batch = read_batch(data)
-        return batch is not None and bool(self._offer_bound(data, batch[0], batch[1], batch[2], batch[3]))
+        return batch is not None and self._offer_bound(data, batch[0], batch[1], batch[2], batch[3])
 
-    @cython.cfunc
     def _offer_query(self, data: bytes) -> cython.bint:
         size: cython.Py_ssize_t = len(data)
         if size < 6 or int.from_bytes(data[1:5], "big") != size - 1 or data.find(0, 5) != size - 1:
@@ -103,12 +95,11 @@ class FastPath:
         if plan is None or not plan.plain or not self._may(plan):
             return False
         self._state.to_backend.append(data if plan.sql == text else m.Query(plan.sql).encode())
-        self._prepared = self._portal = self._name = self._masks = None
+        self._prepared = self._bound = self._name = self._masks = None
         self._shows_description = True
         self._begin(plan, _DESCRIBED, ())
         return True
 
-    @cython.cfunc
     def _offer_bound(
         self,
         data: bytes,
@@ -142,8 +133,7 @@ class FastPath:
             out.append(DESCRIBE_PORTAL)
         out.append(data[bind_end:] if bind_end else data)
         self._prepared = prepared
-        self._portal = Portal(prepared, result_formats, parameters, formats, started=True)
-        self._portal.described = plan.statements[0]
+        self._bound = (formats, parameters, result_formats)
         self._name = None if parse is None else name
         self._masks = masks
         self._shows_description = describes
@@ -151,7 +141,6 @@ class FastPath:
         self._begin(plan, _BOUND if parse is None else _PARSED, parameters)
         return True
 
-    @cython.cfunc
     def _parsed(self, parse: ParseMessage, bound: str) -> PreparedStatement | None:
         """What this Parse makes, if that is what is ``bound``; None when something is to be said about it."""
         state = self._state
@@ -165,7 +154,6 @@ class FastPath:
             return before  # the unnamed one, made once more
         return PreparedStatement(plan, parse[2])
 
-    @cython.cfunc
     def _may(self, plan: Plan) -> cython.bint:
         """Whether the scope's limits allow it; then it is counted."""
         scope_limits = self._state.policy.scope.limits
@@ -173,8 +161,7 @@ class FastPath:
             return True
         return self._state.meter.take(scope_limits, plan) is None
 
-    @cython.cfunc
-    def _begin(self, plan: Plan, stage: cython.int, parameters: tuple[bytes | None, ...]) -> None:
+    def _begin(self, plan: Plan, stage: cython.int, parameters: Parameters) -> None:
         state = self._state
         self._policy = state.policy
         self._plan = plan
@@ -185,34 +172,33 @@ class FastPath:
         self._rows = self._bytes = 0
         self._tag = None
         self._waits = True
-        self._active = True
+        self.active = True
         state.actions.append(RecordIntent(self._number, plan, parameters))
 
     # from the server
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: bytes) -> cython.bint:
         """What the server sent while ``active``. False when it was not plain, and the others have it now."""
         if self._rest:
             data = self._rest + data
         self._rest = data
         if not self._waits:
-            return bool(self._release())
+            return self._release()
         if len(data) > limits.HIGH_WATER:
             self.leave()
             return False
         return True
 
-    def recorded(self, number: int, durable: bool) -> bool:
+    def recorded(self, number: cython.Py_ssize_t, durable: cython.bint) -> cython.bint:
         """Whether this was the record that the query waits for, and it is durable."""
-        if not self._active or number != self._number:
+        if not self.active or number != self._number:
             return False
         if not durable:
             self.leave()
             return False
         self._waits = False
-        return not self._rest or bool(self._release())
+        return not self._rest or self._release()
 
-    @cython.cfunc
     def _release(self) -> cython.bint:
         """Take what is whole of the buffer; False when something in it is for ``Replies``."""
         data: bytes = self._rest
@@ -223,7 +209,7 @@ class FastPath:
         length: cython.Py_ssize_t
         kind: cython.int
         out = self._state.to_client
-        while offset + 5 <= size and self._active:
+        while offset + 5 <= size and self.active:
             kind = data[offset]
             if kind == 0x44 and self._stage == _RESULT:  # D
                 end, rows = row_run(data, offset)
@@ -257,9 +243,8 @@ class FastPath:
         if offset > sent:
             out.append(data[sent:offset] if sent or offset < size else data)
         self._rest = data[offset:] if offset < size else b""
-        return True if self._active else self._finish()
+        return True if self.active else self._finish()
 
-    @cython.cfunc
     def _pass_on(self, data: bytes, sent: cython.Py_ssize_t, offset: cython.Py_ssize_t) -> cython.bint:
         """What begins at ``offset`` is not plain."""
         if offset > sent:
@@ -268,14 +253,12 @@ class FastPath:
         self.leave()
         return False
 
-    @cython.cfunc
     def _allows(self, size: cython.Py_ssize_t, rows: cython.Py_ssize_t) -> cython.bint:
         """Whether so many bytes of rows may be released here."""
         if self._most >= 0 and self._rows + rows > self._most:
             return False
         return self._masks is None or size <= limits.MAX_MASKED_ROW
 
-    @cython.cfunc
     def _take(self, kind: cython.int, data: bytes, start: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
         """One message that is no row; False when it is not the one that comes now in the plain case."""
         stage: cython.int = self._stage
@@ -296,12 +279,11 @@ class FastPath:
                 self._record_outcome()
         elif stage == _READY and kind == 0x5A and end - start == 6 and data[start + 5] in b"ITE":  # Z
             self._state.status = data[start + 5 : end]
-            self._active = False
+            self.active = False
         else:
             return False
         return True
 
-    @cython.cfunc
     def _agrees(self, frame: bytes) -> cython.bint:
         """Whether the server describes the result as the plan does."""
         described = self._policy.described(self._plan.statements[0], frame)
@@ -312,14 +294,13 @@ class FastPath:
             self._masks = described.masks
         return True
 
-    @cython.cfunc
     def _finish(self) -> cython.bint:
         """ReadyForQuery is released."""
         state = self._state
         if self._prepared is None:
             self._record_outcome()
         if state.status != b"I":
-            self._keep_portal()
+            self._keep_portal(self._portal())
         elif len(state.portals):
             state.portals.keep(lambda portal: portal.hold)
         rest, self._rest = self._rest, b""
@@ -327,14 +308,20 @@ class FastPath:
             self._replies.feed(rest)
         return not rest
 
-    @cython.cfunc
-    def _keep_portal(self) -> None:
-        portal = self._portal
+    def _portal(self) -> Portal | None:
+        """The unnamed one that Bind made. None for a Query."""
+        prepared, bound = self._prepared, self._bound
+        if prepared is None or bound is None:
+            return None
+        portal = Portal(prepared, bound[2], bound[1], bound[0], started=True)
+        portal.described = self._plan.statements[0]
+        return portal
+
+    def _keep_portal(self, portal: Portal | None) -> None:
         if portal is not None:
             portal.rows = self._rows
             self._state.portals.put("", portal)
 
-    @cython.cfunc
     def _record_outcome(self) -> None:
         rows: int = self._rows
         masked = tuple([(column, rows) for column in self._shown]) if rows else ()
@@ -344,40 +331,38 @@ class FastPath:
 
     def leave(self) -> None:
         """Hand the query over, as far as it is. Raises ProtocolError for what they find in what is left."""
-        if not self._active:
+        self._state.quiet = False
+        if not self.active:
             return
-        self._active = False
+        self.active = False
         rest, self._rest = self._rest, b""
-        if self._prepared is None:
-            self._add(Kind.QUERY)
+        portal = self._portal()
+        if portal is None:
+            self._add(Kind.QUERY, None)
         else:
-            self._hand_over_bound()
+            self._hand_over_bound(portal)
         self._replies.feed(rest)
 
-    @cython.cfunc
-    def _hand_over_bound(self) -> None:
-        state, prepared, portal = self._state, self._prepared, self._portal
-        if prepared is None or portal is None:
-            return
+    def _hand_over_bound(self, portal: Portal) -> None:
+        state = self._state
         if self._stage <= _PARSED and self._name is not None:
-            self._add(Kind.PARSE).will(state.statements.set(self._name, prepared))
+            self._add(Kind.PARSE, portal).will(state.statements.set(self._name, portal.statement))
         if self._stage <= _BOUND:
-            self._add(Kind.BIND).will(state.portals.set("", portal))
+            self._add(Kind.BIND, portal).will(state.portals.set("", portal))
         else:
-            self._keep_portal()
+            self._keep_portal(portal)
         if self._stage <= _DESCRIBED:
-            self._add(Kind.DESCRIBE_PORTAL).absorb = not self._shows_description
+            self._add(Kind.DESCRIBE_PORTAL, portal).absorb = not self._shows_description
         if self._stage <= _RESULT:
-            self._add(Kind.EXECUTE)
-        self._add(Kind.SYNC)
+            self._add(Kind.EXECUTE, portal)
+        self._add(Kind.SYNC, portal)
 
-    @cython.cfunc
-    def _add(self, kind: Kind) -> Request:
+    def _add(self, kind: Kind, portal: Portal | None) -> Request:
         """The request that this stands for, with what has come of it so far."""
         request = Request(kind, policy=self._policy)
         if kind is not Kind.SYNC:
             request.plan = self._plan
-            request.portal = None if kind is Kind.PARSE else self._portal
+            request.portal = None if kind is Kind.PARSE else portal
             request.statement = self._prepared if kind in (Kind.PARSE, Kind.DESCRIBE_PORTAL) else None
         if kind in (Kind.QUERY, Kind.EXECUTE):
             request.number = self._number

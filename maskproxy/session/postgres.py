@@ -2,10 +2,12 @@
 
 Use: feed ``client_data`` and ``backend_data``; after each call take ``to_client``, ``to_backend`` and the actions,
 carry them out, and answer with ``analysed`` and ``recorded``. No call raises for what a peer sent: the session ends
-itself.
+itself. Compiled by Cython; the types of its attributes are in ``postgres.pxd``.
 """
 
 from collections.abc import Mapping
+
+import cython
 
 from maskproxy.base.errors import BackendUnavailable, MaskproxyError, ProtocolError, SessionEnded, StatementError
 from maskproxy.base.secret import Secret
@@ -24,44 +26,44 @@ class PostgresSession:
     """Starts where the backend's ReadyForQuery has been passed on: transaction status idle.
 
     ``policy`` is the one that the backend was opened with: its settings are those of that policy's scope. ``meter`` is
-    shared with the principal's other sessions."""
+    shared with the principal's other sessions. ``state`` holds what is outgoing, for those who carry it away."""
 
     def __init__(self, policy: Policy, meter: Meter | None = None) -> None:
-        self._state = SessionState(policy, meter or Meter(lambda: 0.0))
+        self.state = SessionState(policy, meter or Meter(lambda: 0.0))
         self._settings = policy.scope.settings
-        self._requests = Requests(self._state)
-        self._replies = Replies(self._state)
-        self._fast = FastPath(self._state, self._requests, self._replies)
+        self._requests = Requests(self.state)
+        self._replies = Replies(self.state)
+        self._fast = FastPath(self.state, self._requests, self._replies)
         self._backend_gone = False
 
     @property
     def closed(self) -> bool:
-        return self._state.closed
+        return self.state.closed
 
     @property
     def leaving(self) -> bool:
         """The client has said goodbye; the server answers what came before, then closes."""
-        return self._state.leaving
+        return self.state.leaving
 
     @property
     def policy(self) -> Policy:
-        return self._state.policy
+        return self.state.policy
 
     @property
     def idle(self) -> bool:
         """No request is under way and no transaction is open."""
-        busy = self._fast.active or len(self._state.pipeline) or self._requests.gate.blocked
-        return not busy and self._state.status == b"I"
+        busy = self._fast.active or len(self.state.pipeline) or self._requests.gate.blocked
+        return not busy and self.state.status == b"I"
 
     @property
     def at_rest(self) -> bool:
         """Its backend may serve others, after a reset."""
-        return self.idle and self._state.at_rest and not self._backend_gone
+        return self.idle and self.state.at_rest and not self._backend_gone
 
     @property
     def reported(self) -> Mapping[str, str]:
         """Settings that the server has spoken of since login."""
-        return self._state.reported
+        return self.state.reported
 
     @property
     def client_full(self) -> bool:
@@ -79,7 +81,7 @@ class PostgresSession:
                 self._requests.feed(data)
                 self._replies.pump()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
     def backend_data(self, data: bytes) -> None:
         try:
@@ -90,7 +92,7 @@ class PostgresSession:
             self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
     def analysed(self, number: int, result: Plan | StatementError) -> None:
         """Answers ``Analyse``. A plan made for another policy than today's is asked for again when it is used."""
@@ -99,11 +101,11 @@ class PostgresSession:
             self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
-    def recorded(self, number: int, *, durable: bool) -> None:
+    def recorded(self, number: cython.Py_ssize_t, durable: cython.bint) -> None:
         """Answers ``RecordIntent``."""
-        if self._state.closed:
+        if self.state.closed:
             return
         try:
             if self._fast.recorded(number, durable):
@@ -114,13 +116,13 @@ class PostgresSession:
             self._replies.pump()
             self._end_if_gone()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
     def cancel(self) -> None:
         """The client asks that what runs be ended: a statement that waits here for its plan or its record, one whose
         result waits for its record, or else whatever the server is at."""
         self._leave_fast_path()
-        state, running = self._state, self._state.pipeline.running
+        state, running = self.state, self.state.pipeline.running
         busy = len(state.pipeline) > 0
         if self._requests.gate.cancel():
             busy = running is not None
@@ -137,16 +139,16 @@ class PostgresSession:
 
     def cancelled(self) -> None:
         """Answers ``CancelStatement``."""
-        self._state.cancelling = False
+        self.state.cancelling = False
         try:
             self._requests.pump()
             self._replies.pump()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
     def use(self, policy: Policy) -> None:
         """Go on under replaced rules or a new catalog; plans of the old one are decided again before they run."""
-        if policy.scope.unrestricted != self._state.policy.scope.unrestricted:
+        if policy.scope.unrestricted != self.state.policy.scope.unrestricted:
             # what was prepared, created or set under an unrestricted scope must not serve a masking one
             self.end(SessionEnded("the rules of this session's scope have changed", hint="Connect again."))
             return
@@ -155,7 +157,7 @@ class PostgresSession:
             self.end(SessionEnded("the settings of this session's scope have changed", hint="Connect again."))
             return
         self._leave_fast_path()
-        self._state.policy = policy
+        self.state.policy = policy
 
     def _has(self, name: str, value: Secret[str]) -> bool:
         known = self._settings.get(name)
@@ -170,26 +172,26 @@ class PostgresSession:
     def _end_if_gone(self) -> None:
         if self._backend_gone and not self._replies.held:
             lost = BackendUnavailable("the connection to the database was lost")
-            self._state.end(None if self._state.leaving else lost)
+            self.state.end(None if self.state.leaving else lost)
 
     def end(self, error: MaskproxyError | None) -> None:
         self._leave_fast_path()
-        self._state.end(error)
+        self.state.end(error)
 
     def _leave_fast_path(self) -> None:
         try:
             self._fast.leave()
         except ProtocolError as error:
-            self._state.end(error)
+            self.state.end(error)
 
     def take_to_client(self) -> list[bytes]:
-        chunks, self._state.to_client = self._state.to_client, []
+        chunks, self.state.to_client = self.state.to_client, []
         return chunks
 
     def take_to_backend(self) -> list[bytes]:
-        chunks, self._state.to_backend = self._state.to_backend, []
+        chunks, self.state.to_backend = self.state.to_backend, []
         return chunks
 
     def take_actions(self) -> list[Action]:
-        actions, self._state.actions = self._state.actions, []
+        actions, self.state.actions = self.state.actions, []
         return actions

@@ -79,6 +79,7 @@ class Replies:
         return not self._rest and not self._stream
 
     def feed(self, data: bytes) -> None:
+        self._state.quiet = False
         self._rest = self._rest + data if self._rest else data
         self.pump()
 

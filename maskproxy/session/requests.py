@@ -66,6 +66,7 @@ class Requests:
         return not self._buffer and not self._stream and not self.gate.blocked
 
     def feed(self, data: bytes) -> None:
+        self._state.quiet = False
         self._buffer += data
         self.pump()
 

@@ -1,6 +1,4 @@
-"""What both directions of one session share."""
-
-from dataclasses import dataclass, field
+"""What both directions of one session share. Compiled by Cython; the types of its attributes are in ``state.pxd``."""
 
 from maskproxy.base.errors import MaskproxyError
 from maskproxy.session.actions import Action, CloseSession
@@ -11,7 +9,6 @@ from maskproxy.session.statements import Names, Portal, PreparedStatement
 from maskproxy.wire.postgres.errors import error_fields
 
 
-@dataclass(slots=True, eq=False)
 class SessionState:
     """``status`` is the server's transaction status as last heard (I, T or E).
 
@@ -20,26 +17,29 @@ class SessionState:
     ``cancelling``: the server is asked to stop a statement.
     ``reported``: settings that the server has spoken of since login.
     ``schema_changed``: a statement of the transaction may have changed tables.
+    ``quiet``: nothing of the client waits here, and of the server neither, as long as nobody but the fast path acts.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
 
-    policy: Policy
-    meter: Meter
-    status: bytes = b"I"
-    skipping: bool = False
-    mid_frame: bool = False
-    leaving: bool = False
-    closed: bool = False
-    pipeline: Pipeline = field(default_factory=Pipeline)
-    statements: Names[PreparedStatement] = field(default_factory=Names)
-    portals: Names[Portal] = field(default_factory=Names)
-    to_client: list[bytes] = field(default_factory=list)
-    to_backend: list[bytes] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
-    intents: int = 0
-    reported: dict[str, str] = field(default_factory=dict)
-    schema_changed: bool = False
-    cancelling: bool = False
+    def __init__(self, policy: Policy, meter: Meter) -> None:
+        self.policy = policy
+        self.meter = meter
+        self.status = b"I"
+        self.skipping = False
+        self.mid_frame = False
+        self.leaving = False
+        self.closed = False
+        self.quiet = False
+        self.pipeline = Pipeline()
+        self.statements: Names[PreparedStatement] = Names()
+        self.portals: Names[Portal] = Names()
+        self.to_client: list[bytes] = []
+        self.to_backend: list[bytes] = []
+        self.actions: list[Action] = []
+        self.intents = 0
+        self.reported: dict[str, str] = {}
+        self.schema_changed = False
+        self.cancelling = False
 
     @property
     def transparent(self) -> bool:

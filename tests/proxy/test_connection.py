@@ -9,14 +9,17 @@ import pytest
 from maskproxy.base.secret import Secret
 from maskproxy.proxy.connection import ClientConnection, Phase
 from maskproxy.proxy.journal import Journal
+from maskproxy.proxy.link import Link
+from maskproxy.proxy.pump import Pump
+from maskproxy.proxy.statement_timer import StatementTimer
+from maskproxy.session.enforce import Policy
+from maskproxy.session.postgres import PostgresSession
 
 
-class Broken:
+class Broken(PostgresSession):
     """A session with a defect, whose words quote a value."""
 
-    idle = at_rest = False
-
-    def recorded(self, number: int, *, durable: bool) -> None:
+    def recorded(self, number: int, durable: bool) -> None:
         raise KeyError("123-45-6789")
 
     def cancelled(self) -> None:
@@ -24,7 +27,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("answer", ["recorded", "other"])
-def test_the_session_ends_and_nothing_is_quoted(answer: str) -> None:
+def test_the_session_ends_and_nothing_is_quoted(answer: str, policies: dict[str, Policy]) -> None:
     written: list[bytes] = []
     said: list[Any] = []
     recorder: Any = SimpleNamespace(submit=lambda record, done=None: written.append(record))
@@ -35,10 +38,11 @@ def test_the_session_ends_and_nothing_is_quoted(answer: str) -> None:
         forget=said.append,
     )
     connection = ClientConnection(worker)
-    session: Any = Broken()
-    connection._session, connection.phase = session, Phase.SESSION
+    session, timer = Broken(policies["support"]), StatementTimer(lambda: None)
+    connection._pump = Pump(session, Link(), Link(), connection._journal, timer, connection._act, connection._failed)
+    connection.phase = Phase.SESSION
     if answer == "recorded":
-        connection._recorded(1, True)
+        connection._pump.recorded(1, True)
     else:
         connection._answer(lambda session: session.cancelled())
     assert connection.phase is Phase.CLOSED

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from maskproxy.session import actions as a
 from maskproxy.session.enforce import Policy
+from maskproxy.session.fast_path import FastPath
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.wire.postgres import messages as m
 from tests.support.model_server import Server
@@ -90,7 +91,7 @@ class Pair:
 
     def __init__(self, policy: Policy, random: Random) -> None:
         self.sides = [Side(PostgresSession(policy)), Side(PostgresSession(policy))]
-        self.sides[1].session._fast = Absent()  # type: ignore[assignment]
+        self.sides[1].session._fast = Absent()
         self.server = Server(TEXTS)
         self.random = random
         self.taken = 0
@@ -154,10 +155,13 @@ class Pair:
         assert one.session.idle == other.session.idle
 
 
-class Absent:
+class Absent(FastPath):
     """No fast path."""
 
     active = False
+
+    def __init__(self) -> None:
+        pass
 
     def offer(self, data: bytes) -> bool:
         return False
