@@ -40,7 +40,7 @@ interpreted: $(READY)
 	cp -R pyproject.toml maskproxy rules tests build/interpreted/
 	find build/interpreted -name '*.so' -delete
 	cd build/interpreted && ../../$(BIN)/python -m pytest tests/session tests/audit tests/proxy/test_journal.py \
-		tests/recorder/test_lines.py -m "not server"
+		tests/proxy/test_connection.py tests/recorder/test_lines.py tests/recorder/test_client.py -m "not server"
 
 # The long run: 5,000 generated queries and 1,000 by sqlsmith for each pair of twins, and every key word everywhere.
 # SEED=… starts elsewhere, COUNT=… says how many are generated.

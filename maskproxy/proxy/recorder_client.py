@@ -80,10 +80,9 @@ class RecorderClient:
         pause = RECONNECT_SECONDS[0]
         complained = float("-inf")
         while True:
-            line = _Line(loop, self)
             try:
                 async with asyncio.timeout(self._deadline):
-                    await loop.create_unix_connection(lambda: cast(asyncio.Protocol, line), str(self._path))
+                    line = await self._connect(loop)
             except OSError as error:
                 if loop.time() - complained >= COMPLAINT_SECONDS:
                     complained = loop.time()
@@ -99,6 +98,11 @@ class RecorderClient:
                 self._line = None
                 line.abort()
             pause = RECONNECT_SECONDS[0]
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop) -> _Line:
+        line = _Line(loop, self)
+        await loop.create_unix_connection(lambda: cast(asyncio.Protocol, line), str(self._path))
+        return line
 
     async def _watch(self, line: _Line) -> None:
         """Returns when the line is lost or the oldest record has waited too long."""

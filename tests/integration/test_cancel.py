@@ -40,8 +40,10 @@ def session(own: Proxy) -> Iterator[psycopg.Connection]:
 
 
 def analysts_of(proxy: Proxy) -> list[psutil.Process]:
+    """Those that run: one that was killed is buried a moment later."""
     children = psutil.Process(proxy.process.pid).children(recursive=True)
-    return [child for child in children if "maskproxy.proxy.analyst" in child.cmdline()]
+    running = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in running if "maskproxy.proxy.analyst" in child.cmdline()]
 
 
 @contextmanager
