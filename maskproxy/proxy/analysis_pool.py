@@ -243,8 +243,8 @@ class Analyst:
         """Whether it is there, once that is known. The first process may have to import everything first, or die."""
         try:
             async with asyncio.timeout(_START_SECONDS):
-                return await self._read(LENGTH.size) == LENGTH.pack(0)
-        except (OSError, EOFError, TimeoutError):
+                return not await self._read()
+        except (OSError, EOFError, ValueError, TimeoutError):
             return False
 
     async def ask(self, policy: Policy, text: str) -> Plan | StatementError:
@@ -256,21 +256,22 @@ class Analyst:
             frames.append(_frame(Request.POLICY, number, _packed(policy)))
         frames.append(_frame(Request.TEXT, number, text.encode()))
         await asyncio.get_running_loop().sock_sendall(self.channel, b"".join(frames))
-        (size,) = LENGTH.unpack(await self._read(LENGTH.size))
-        if size > limits.MAX_ANALYSIS:
-            raise ValueError("longer than any plan")
-        return unpack_result(await self._read(size), policy)
+        return unpack_result(await self._read(), policy)
 
-    async def _read(self, size: int) -> bytes:
+    async def _read(self) -> bytes:
+        """One result, which is all that there can be to read: mostly it comes as a whole."""
         loop = asyncio.get_running_loop()
-        parts: list[bytes] = []
-        while size:
-            part = await loop.sock_recv(self.channel, size)
+        data = b""
+        while len(data) < LENGTH.size or len(data) < LENGTH.size + LENGTH.unpack_from(data)[0]:
+            part = await loop.sock_recv(self.channel, limits.READ_SIZE)
             if not part:
                 raise EOFError
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
+            data += part
+            if len(data) > limits.MAX_ANALYSIS + LENGTH.size:
+                raise ValueError("longer than any plan")
+        if len(data) > LENGTH.size + LENGTH.unpack_from(data)[0]:
+            raise ValueError("more than a plan")
+        return data[LENGTH.size :]
 
 
 _packed = lru_cache(_POLICIES)(pack_policy)
