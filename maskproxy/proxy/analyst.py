@@ -78,7 +78,7 @@ def main(bounds: Bounds) -> None:
     os.nice(_NICENESS)
     gc.collect()
     gc.freeze()  # what is shared with the analysts stays shared
-    commands = socket.socket(fileno=0)
+    commands, parent = socket.socket(fileno=0), os.getpid()
     analysts: dict[int, int] = {}
     dying: set[int] = set()
     while True:
@@ -97,8 +97,7 @@ def main(bounds: Bounds) -> None:
                 dying.add(killed)
         elif (pid := os.fork()) == 0:
             commands.close()
-            _queue_up(patient=what == b"P")
-            _live(socket.socket(fileno=files[0]), bounds)
+            _live(socket.socket(fileno=files[0]), bounds, parent, patient=what == b"P")
         else:
             os.close(files[0])
             analysts[number] = pid
@@ -116,10 +115,11 @@ def _queue_up(*, patient: bool) -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE if patient else os.SCHED_BATCH, os.sched_param(0))
 
 
-def _live(channel: socket.socket, bounds: Bounds) -> None:
+def _live(channel: socket.socket, bounds: Bounds, parent: int, *, patient: bool) -> None:
     """An analyst's whole life. Nothing may escape: a traceback could quote a statement."""
     try:
-        die_with_parent(signal.SIGKILL)
+        die_with_parent(signal.SIGKILL, parent)
+        _queue_up(patient=patient)
         memory = _address_space() + bounds.memory
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
