@@ -12,6 +12,8 @@ import cython
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(a + b for a in _CROCKFORD for b in _CROCKFORD)  # ten bits at a time
 _RANDOM_BITS = 80
+_RANDOM_BYTES: cython.Py_ssize_t = 10
+_BLOCKS: cython.Py_ssize_t = 128  # that are asked for together
 _COUNTED_BITS = 20  # of those; what is before them is written once and used again
 _TAILS = tuple(pair.encode() for pair in _PAIRS)
 _FRACTIONS = tuple(b"%03dZ" % number for number in range(1000))
@@ -56,6 +58,8 @@ class Moments:
     _time: bytes
     _second: cython.longlong
     _date: str
+    _block: bytes
+    _at: cython.Py_ssize_t
 
     def __init__(self, wall_ns: Callable[[], int], mono_ns: Callable[[], int], random: Callable[[int], bytes]) -> None:
         self._wall_ns = wall_ns
@@ -69,6 +73,8 @@ class Moments:
         self._time = b""
         self._second = -1
         self._date = ""
+        self._block = b""
+        self._at = 0
 
     def now(self) -> Moment:
         return Moment.of(self.stamp())
@@ -93,12 +99,20 @@ class Moments:
         if milliseconds > self._milliseconds:
             self._milliseconds = milliseconds
             # One bit is left free, so that counting up within a millisecond cannot overflow.
-            randomness = int.from_bytes(self._random(_RANDOM_BITS // 8)) >> 1
+            randomness = int.from_bytes(self._some()) >> 1
         else:
             randomness = (self._high + 1) << _COUNTED_BITS
         self._high = randomness >> _COUNTED_BITS
         self._id = ulid(self._milliseconds, randomness)[: -_COUNTED_BITS // 5].encode()
         return randomness & ((1 << _COUNTED_BITS) - 1)
+
+    def _some(self) -> bytes:
+        """So much that a system call does not come with each millisecond."""
+        if self._at >= len(self._block):
+            self._block = self._random(_RANDOM_BYTES * _BLOCKS)
+            self._at = 0
+        self._at += _RANDOM_BYTES
+        return self._block[self._at - _RANDOM_BYTES : self._at]
 
     def _show(self, milliseconds: int) -> None:
         self._shown = milliseconds
