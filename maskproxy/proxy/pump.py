@@ -18,7 +18,7 @@ from maskproxy.session.postgres import PostgresSession
 
 class Pump:
     """``rest`` carries out the other actions; ``failed`` hears of a defect of ours, after which this session must end:
-    whoever called has others to answer, and its client would wait for ever."""
+    whoever called has others to answer, its client would wait for ever, and the event loop would log what it says."""
 
     def __init__(
         self,
@@ -41,12 +41,18 @@ class Pump:
         self._stopped = False
 
     def client_data(self, data: bytes) -> None:
-        self.session.client_data(data)
-        self.flush()
+        try:
+            self.session.client_data(data)
+            self.flush()
+        except Exception as error:
+            self._failed(error)
 
     def backend_data(self, data: bytes) -> None:
-        self.session.backend_data(data)
-        self.flush()
+        try:
+            self.session.backend_data(data)
+            self.flush()
+        except Exception as error:
+            self._failed(error)
 
     def recorded(self, number: cython.Py_ssize_t, durable: cython.bint) -> None:
         if self._stopped:

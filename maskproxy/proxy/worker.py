@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,6 +141,7 @@ class Worker:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_defect)
         loop.add_signal_handler(signal.SIGTERM, self._stopping.set)
         loop.add_signal_handler(signal.SIGINT, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
@@ -168,6 +169,10 @@ class Worker:
             self._group = None
             for task in tasks:
                 task.cancel()
+
+    def _on_defect(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """What nobody caught. Its own words and its traceback may quote a value."""
+        self.warn("unexpected error", why=type(context.get("exception")).__name__)
 
     async def _wait_until_useful(self) -> None:
         """Clients come when their grants are known; a database or recorder that is away does not hold up the others."""

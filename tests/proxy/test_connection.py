@@ -22,11 +22,17 @@ class Broken(PostgresSession):
     def recorded(self, number: int, durable: bool) -> None:
         raise KeyError("123-45-6789")
 
+    def client_data(self, data: bytes) -> None:
+        raise KeyError("123-45-6789")
+
+    def backend_data(self, data: bytes) -> None:
+        raise KeyError("123-45-6789")
+
     def cancelled(self) -> None:
         raise KeyError("123-45-6789")
 
 
-@pytest.mark.parametrize("answer", ["recorded", "other"])
+@pytest.mark.parametrize("answer", ["client", "server", "recorded", "other"])
 def test_the_session_ends_and_nothing_is_quoted(answer: str, policies: dict[str, Policy]) -> None:
     written: list[bytes] = []
     said: list[Any] = []
@@ -41,7 +47,11 @@ def test_the_session_ends_and_nothing_is_quoted(answer: str, policies: dict[str,
     session, timer = Broken(policies["support"]), StatementTimer(lambda: None)
     connection._pump = Pump(session, Link(), Link(), connection._journal, timer, connection._act, connection._failed)
     connection.phase = Phase.SESSION
-    if answer == "recorded":
+    if answer == "client":
+        connection.data_received(b"Q")
+    elif answer == "server":
+        connection._pump.backend_data(b"Z")
+    elif answer == "recorded":
         connection._pump.recorded(1, True)
     else:
         connection._answer(lambda session: session.cancelled())
