@@ -53,7 +53,7 @@ class Link:
             self.close()
         return clear
 
-    def write(self, chunks: Sequence[bytes]) -> None:
+    def write(self, chunks: Sequence[bytes | memoryview]) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         if self.tls is None:

@@ -179,11 +179,11 @@ class FastPath:
 
     def feed(self, data: bytes) -> cython.bint:
         """What the server sent while ``active``. False when it was not plain, and the others have it now."""
-        if self._rest:
-            data = self._rest + data
+        start: cython.Py_ssize_t = self._complete(data) if self._rest else 0
+        data = data if start else self._rest + data
         self._rest = data
         if not self._waits:
-            return self._release()
+            return self._release(start)
         if len(data) > limits.HIGH_WATER:
             self.leave()
             return False
@@ -197,14 +197,32 @@ class FastPath:
             self.leave()
             return False
         self._waits = False
-        return not self._rest or self._release()
+        return not self._rest or self._release(0)
 
-    def _release(self) -> cython.bint:
-        """Take what is whole of the buffer; False when something in it is for ``Replies``."""
+    def _complete(self, data: bytes) -> cython.Py_ssize_t:
+        """Release the row that is cut off in the buffer, so that the rest of ``data`` need not be copied behind it.
+        Where that row ends in ``data``; 0 if nothing was done."""
+        rest: bytes = self._rest
+        size: cython.Py_ssize_t = len(rest)
+        if self._waits or self._stage != _RESULT or self._most >= 0 or size < 5 or rest[0] != 0x44:  # D
+            return 0
+        length: cython.Py_ssize_t = int.from_bytes(rest[1:5], "big")
+        missing: cython.Py_ssize_t = 1 + length - size
+        if length > _LONGEST or missing <= 0 or missing > len(data):
+            return 0
+        row: bytes = rest + data[:missing]
+        row_run(row, 0)  # raises for a length that is none
+        self._state.to_client.append(row if self._masks is None else mask_rows(row, 0, len(row), self._masks))
+        self._rows += 1
+        self._bytes += len(row)
+        return missing
+
+    def _release(self, start: cython.Py_ssize_t) -> cython.bint:
+        """Take what is whole of the buffer from ``start`` on; False when something in it is for ``Replies``."""
         data: bytes = self._rest
         size: cython.Py_ssize_t = len(data)
-        offset: cython.Py_ssize_t = 0
-        sent: cython.Py_ssize_t = 0  # all before it is on its way to the client, or not for it
+        offset: cython.Py_ssize_t = start
+        sent: cython.Py_ssize_t = start  # all before it is on its way to the client, or not for it
         end: cython.Py_ssize_t
         length: cython.Py_ssize_t
         kind: cython.int
@@ -240,7 +258,9 @@ class FastPath:
                     out.append(data[sent:offset])
                 sent = end
             offset = end
-        if offset > sent:
+        if offset - sent > _LONGEST:
+            out.append(memoryview(data)[sent:offset])  # a copy would cost as much as all else here
+        elif offset > sent:
             out.append(data[sent:offset] if sent or offset < size else data)
         self._rest = data[offset:] if offset < size else b""
         return True if self.active else self._finish()

@@ -184,7 +184,7 @@ class PostgresSession:
         except ProtocolError as error:
             self.state.end(error)
 
-    def take_to_client(self) -> list[bytes]:
+    def take_to_client(self) -> list[bytes | memoryview]:
         chunks, self.state.to_client = self.state.to_client, []
         return chunks
 

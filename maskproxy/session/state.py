@@ -33,7 +33,7 @@ class SessionState:
         self.pipeline = Pipeline()
         self.statements: Names[PreparedStatement] = Names()
         self.portals: Names[Portal] = Names()
-        self.to_client: list[bytes] = []
+        self.to_client: list[bytes | memoryview] = []
         self.to_backend: list[bytes] = []
         self.actions: list[Action] = []
         self.intents = 0

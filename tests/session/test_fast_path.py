@@ -251,6 +251,21 @@ def test_with_and_without(policies: dict[str, Policy], scope: str) -> None:
     same()
 
 
+@pytest.mark.parametrize("size", [66_000, 100_001, 150_000])
+def test_much_that_is_not_masked(policies: dict[str, Policy], size: int) -> None:
+    text = "SELECT id FROM customers"
+    pair = Pair(policies["support"], Random(0))
+    pair.server = Server(TEXTS | {text: [TEXTS[text][0], *rows(*((b"%d" % n * 9,) for n in range(9_000)))]})
+    pair.client(m.Parse("a", text, ()).encode() + m.Sync().encode())
+    pair.finish()
+    pair.client(m.Query(text).encode())
+    pair.record()
+    while len(pair.from_server) > size:
+        pair.reply(size)
+        assert pair.sides[0].session._fast.active
+    pair.finish()
+
+
 @pytest.mark.parametrize("text", [text for text in TEXTS if text.startswith("SELECT")])
 @pytest.mark.parametrize("kind", ["query", "bound", "bound, not described", "parsed"])
 def test_it_is_taken(policies: dict[str, Policy], text: str, kind: str) -> None:
