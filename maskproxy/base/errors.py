@@ -137,6 +137,11 @@ class UnknownStatement(StatementError):
     errno = 1243
 
 
+class DuplicateStatement(StatementError):
+    sqlstate = "42P05"
+    errno = 1295
+
+
 class UnknownPortal(StatementError):
     sqlstate = "34000"
     errno = 1243

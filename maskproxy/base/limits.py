@@ -35,6 +35,7 @@ MAX_ANALYSIS = 256 * KiB  # a plan as an analyst sends it; a thousand output col
 MAX_POLICIES_SENT = 16  # to one analyst before a fresh one takes its place
 MAX_MASKED_ROW = 16 * MiB  # a row with masked values is held whole
 MAX_STATEMENTS_PER_SESSION = 10_000  # named prepared statements and portals one client may hold
+MAX_STATEMENTS_PER_BACKEND = 1_000  # under transaction pooling, before the oldest is closed
 MAX_PIPELINE = 10_000  # requests in flight (about 1 KiB each) before the client is no longer read
 
 HIGH_WATER = 256 * KiB  # bytes waiting for a peer before the other side is no longer read

@@ -57,7 +57,7 @@ def _show(settings: Settings, pid: int, answers: list[dict[str, Any] | None]) ->
     console.print(table)
 
 
-def _pool(pool: dict[str, int]) -> str:
+def _pool(pool: dict[str, Any]) -> str:
     waiting = f", [red]{pool['waiting']} waiting[/red]" if pool["waiting"] else ""
-    found = f"{pool['hits']} of {pool['hits'] + pool['opened']} sessions found one"
+    found = f"{pool['hits']} of {pool['hits'] + pool['opened']} {pool['mode']}s found one"
     return f"{pool['in_use']} of {pool['size']} in use, {pool['idle']} warm{waiting}; {found}"

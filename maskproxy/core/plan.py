@@ -15,6 +15,7 @@ from maskproxy.core.sql.analysis import Statement, check_splices, interpret, rea
 from maskproxy.core.sql.copy_table import without_table_copies
 from maskproxy.core.sql.statement import Analysis, Output, SessionCommand, Splice, StatementKind, Verb
 from maskproxy.core.sql.substitute import apply_splices
+from maskproxy.core.sql.traces import leaves_traces
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Plan:
     ``reads_only``: nothing can be written, so the statement may run while its record becomes durable.
     ``touches_masked``: some masked column's table is read, so server messages are scrubbed.
     ``plain``: one query that changes nothing in the session, and of which nothing has to be looked at before it runs.
+    ``pins``: something of it may be left in the server's session when its transaction is over (``traces``).
     ``pattern``: the plan of which this is another instance, made for a text that differs in literals only.
     """
 
@@ -77,6 +79,7 @@ class Plan:
     reads_only: bool = False
     touches_masked: bool = False
     plain: bool = False
+    pins: bool = True
     pattern: "Plan | None" = field(default=None, repr=False)
 
 
@@ -159,6 +162,7 @@ def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp)
     """The plan of statements that are all permitted."""
     analyses = [analysis for analysis, _ in decided]
     statements = tuple(_statement(analysis, permit, scope) for analysis, permit in decided)
+    pins = any(leaves_traces(analysis, scope.catalog) for analysis in analyses)
     return Plan(
         text=text,
         sql=apply_splices(text, (splice for analysis in analyses for splice in _splices(text, analysis, scope))),
@@ -166,7 +170,8 @@ def make_plan(text: str, decided: Sequence[Decided], scope: Scope, stamp: Stamp)
         stamp=stamp,
         reads_only=all(_only_reads(analysis) for analysis in analyses),
         touches_masked=any(_touches_masked(analysis, scope) for analysis in analyses),
-        plain=len(statements) == 1 and _is_plain(statements[0]),
+        plain=len(statements) == 1 and not pins and _is_plain(statements[0]),
+        pins=pins,
     )
 
 

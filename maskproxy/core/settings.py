@@ -96,6 +96,13 @@ class PasswordFile:
 PasswordSource = PasswordEnv | PasswordFile
 
 
+class PoolMode(StrEnum):
+    """How long a client has one and the same connection to the database: as long as it is there, or a transaction."""
+
+    SESSION = "session"
+    TRANSACTION = "transaction"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolBounds:
     """Per worker: connections at most, how many are kept warm and how long, and how long a client waits for one.
@@ -103,10 +110,16 @@ class PoolBounds:
     The defaults: as many as a server of PostgreSQL's own defaults lets in, and few enough at rest that several workers
     do not fill it with them."""
 
+    mode: PoolMode = PoolMode.SESSION
     size: int = 100
     idle: int = 8  # 0: a session always has a new connection
     idle_seconds: int = 60
     wait_seconds: int = 10
+
+    @property
+    def kept(self) -> int:
+        """Warm ones at most. Transactions come too fast after each other to close what the next one needs."""
+        return self.size if self.mode is PoolMode.TRANSACTION else self.idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +285,7 @@ _POOL = PoolBounds()
 
 
 class _PoolModel(Strict):
+    mode: PoolMode = _POOL.mode
     size: Count = _POOL.size
     idle: Annotated[int, Field(strict=True, ge=0)] = _POOL.idle
     idle_seconds: Count = _POOL.idle_seconds

@@ -27,6 +27,7 @@ from maskproxy.proxy.login import ClientLogin
 from maskproxy.proxy.pool import BackendPool, Lease
 from maskproxy.proxy.pump import Pump
 from maskproxy.proxy.statement_timer import StatementTimer
+from maskproxy.proxy.tenancy import Tenancy
 from maskproxy.session import actions as a
 from maskproxy.session.postgres import PostgresSession
 from maskproxy.session.scrub import FORWARDED_PARAMETERS
@@ -60,6 +61,7 @@ class ClientConnection(asyncio.Protocol):
         self._pool: BackendPool | None = None
         self._lease: Lease | None = None  # what we have of the pool: the backend and its cancel key
         self._spoilt = False  # the backend: a cancel request may come late, or an error of ours left it who knows how
+        self._tenancy: Tenancy | None = None  # under transaction pooling
         self._abandon: Callable[[], None] = lambda: None  # of the analysis this client waits for
         self._journal = SessionJournal.connected(worker.journal, "unknown", worker.listener_name)
 
@@ -81,10 +83,11 @@ class ClientConnection(asyncio.Protocol):
             if self._pump is None:
                 if self._login is not None:
                     self._login.receive(data)
-            elif self._link.tls is None:
-                self._pump.client_data(data)
-            elif clear := self._link.receive(data):
-                self._pump.client_data(clear)
+            elif self._link.tls is None or (data := self._link.receive(data)):
+                if self._lease is None and self._tenancy is not None:
+                    self._ask_for_backend(self._tenancy, self._pump, data)
+                else:
+                    self._pump.client_data(data)
         except ssl.SSLError as error:
             self._broken(f"TLS with the client failed: {error.reason or 'handshake failed'}")
             self.close()
@@ -134,13 +137,18 @@ class ClientConnection(asyncio.Protocol):
         self._login = None
         unrestricted = admission.policy.scope.unrestricted
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
-        self.process_id = ready.process_id
+        shares = pool.shares(admission)
+        self.process_id = self._worker.unused_process_id() if shares else ready.process_id
         self.cancel_key = login.greet(shown, self.process_id)
         session = PostgresSession(admission.policy, self._worker.meter(admission))
         session.use(policy)
         timer = StatementTimer(self.cancel_query)
         pump = Pump(session, self._link, backend.link, self._journal, timer, self._act, self._failed)
         self._pump = pump
+        if shares:
+            self._tenancy = Tenancy(self._worker, pool, admission, self._move_in, self.end)
+            session.serve_by(lease.holdings)
+            pump.on_portable = self._move_out
         self.phase = Phase.SESSION
         self._journal.started()
         backend.hand_over(pump.backend_data, self._backend_lost, self._pace)
@@ -202,6 +210,47 @@ class ClientConnection(asyncio.Protocol):
         if self._pump is not None:
             self._pump.pace()
 
+    # transaction pooling
+
+    def _ask_for_backend(self, tenancy: Tenancy, pump: Pump, data: bytes) -> None:
+        """The client says something, and has no backend."""
+        if not tenancy.needs(data):
+            pump.client_data(data)
+        elif (lease := tenancy.seek(data)) is not None:
+            self._move_in(lease)
+        elif tenancy.full:
+            self._link.set_reading(False)
+
+    def _move_in(self, lease: Lease) -> None:
+        tenancy, pump, pool = self._tenancy, self._pump, self._pool
+        if tenancy is None or pump is None or self.phase is not Phase.SESSION:
+            if pool is not None:
+                pool.discard(lease)
+            return
+        self._lease, self._spoilt = lease, False
+        try:
+            pump.serve_by(lease.connection.link)
+            pump.session.serve_by(lease.holdings)
+            lease.connection.hand_over(pump.backend_data, self._backend_lost, self._pace)
+            pump.client_data(tenancy.take_kept())
+        except Exception as error:
+            self._failed(error)
+
+    def _move_out(self) -> None:
+        """Others may have the backend until the client says something again."""
+        pool, lease, pump = self._pool, self._lease, self._pump
+        if pool is None or lease is None or pump is None:
+            return
+        if any(lease.ready.parameters.get(name) != value for name, value in pump.session.reported.items()):
+            pump.session.pin()  # a setting is not what it was, and we do not know why
+            return
+        self._lease = None
+        pump.serve_by(None)
+        if self._spoilt:
+            pool.discard(lease)
+        else:
+            pool.pass_on(lease)
+
     # the end
 
     def apply_policy(self) -> None:
@@ -210,6 +259,8 @@ class ClientConnection(asyncio.Protocol):
             return
         try:
             self._pump.session.use(self.admission.policies.policy(self.admission.grant.scopes))
+            if self._tenancy is not None:
+                self._tenancy.renew()
         except MaskproxyError:
             self._pump.session.end(SessionEnded("the rules no longer have this session's scope"))
         self._pump.flush()
@@ -224,7 +275,8 @@ class ClientConnection(asyncio.Protocol):
 
     @property
     def idle(self) -> bool:
-        return self._pump is None or self._pump.session.idle
+        waiting = self._tenancy is not None and self._tenancy.waiting
+        return self._pump is None or (self._pump.session.idle and not waiting)
 
     def cancel(self) -> None:
         self._answer(PostgresSession.cancel)
@@ -262,6 +314,8 @@ class ClientConnection(asyncio.Protocol):
             self._pump.stop()
         self.phase = Phase.CLOSED
         self._abandon()
+        if self._tenancy is not None:
+            self._tenancy.stop()
         if self._login is not None:
             self._login.stop()
         self._part(error)

@@ -18,16 +18,18 @@ needs its place. Who finds no place waits, principals in turn, up to a deadline.
 """
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from maskproxy.base import limits
 from maskproxy.base.errors import ProtocolError, TooManySessions
-from maskproxy.core.settings import Database
+from maskproxy.core.settings import Database, PoolMode
 from maskproxy.proxy.admission import Admission
 from maskproxy.proxy.backends import BackendConnection, connect_backend
 from maskproxy.proxy.fair_queue import FairQueue
+from maskproxy.session.holdings import Holdings
 from maskproxy.store.configuration import read_password
 from maskproxy.wire.postgres.backend import BackendReady
 from maskproxy.wire.postgres.reset import REQUEST, BackendReset
@@ -57,6 +59,7 @@ class Lease:
     connection: BackendConnection
     ready: BackendReady
     opened: float
+    holdings: Holdings
     timer: asyncio.TimerHandle | None = None  # of its reset or its rest
 
     def stop_timer(self) -> None:
@@ -79,9 +82,10 @@ class _Waiter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolStatistics:
-    """``in_use`` counts what is being opened or reset, too; ``hits`` are sessions that found a warm connection,
-    ``opened`` those that did not; ``dirty`` are connections that a reset did not clean."""
+    """``in_use`` counts what is being opened or reset, too; ``hits`` are sessions (or transactions, by ``mode``) that
+    found a warm connection, ``opened`` those that did not; ``dirty`` are connections that a reset did not clean."""
 
+    mode: str
     size: int
     in_use: int
     idle: int
@@ -97,6 +101,7 @@ class BackendPool:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._bounds = database.pool
+        self._alias_key = secrets.token_bytes(32)
         self._salting = lru_cache(maxsize=_SALTS)(salted_password)
         self._warm: dict[Lease, None] = {}  # came back clean and waits for a user; the longest at rest first
         self._taken: set[Lease] = set()  # has a user, or is being reset
@@ -107,6 +112,7 @@ class BackendPool:
 
     def statistics(self) -> PoolStatistics:
         return PoolStatistics(
+            mode=self._bounds.mode.value,
             size=self._bounds.size,
             in_use=len(self._taken) + self._opening,
             idle=len(self._warm),
@@ -147,7 +153,8 @@ class BackendPool:
             raise
         self._opening -= 1
         self._opened += 1
-        lease = Lease(admission, _Key.of(admission), connection, ready, asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        lease = Lease(admission, _Key.of(admission), connection, ready, now, Holdings(self._alias_key))
         self._taken.add(lease)
         return lease
 
@@ -215,6 +222,7 @@ class BackendPool:
         if not self._is_reusable(lease):
             self.discard(lease)
             return
+        lease.holdings = Holdings(self._alias_key)
         reset = BackendReset(lease.ready.parameters, reported)
         connection = lease.connection
         connection.hand_over(partial(self._on_reset, lease, reset), partial(self._spoil, lease))
@@ -222,11 +230,25 @@ class BackendPool:
         connection.set_reading(True)
         connection.write([REQUEST])
 
+    def shares(self, admission: Admission) -> bool:
+        """Whether such a session has a connection for a transaction at a time."""
+        return self._bounds.mode is PoolMode.TRANSACTION and not admission.policy.scope.unrestricted
+
+    def pass_on(self, lease: Lease) -> None:
+        """Its session has done nothing that has to be undone: it is as it was."""
+        if lease not in self._taken:
+            return
+        if self._is_reusable(lease):
+            lease.connection.set_reading(True)
+            self._rest(lease)
+        else:
+            self.discard(lease)
+
     def _is_reusable(self, lease: Lease) -> bool:
         age = asyncio.get_running_loop().time() - lease.opened
         return (
             not self._closed
-            and self._bounds.idle > 0
+            and self._bounds.kept > 0
             and age < limits.BACKEND_LIFETIME_SECONDS
             and not lease.admission.policy.scope.unrestricted
             and lease.connection.open
@@ -259,7 +281,7 @@ class BackendPool:
         lease.timer = asyncio.get_running_loop().call_later(self._bounds.idle_seconds, discard)
         self._warm[lease] = None
         self._serve()
-        while len(self._warm) > self._bounds.idle:
+        while len(self._warm) > self._bounds.kept:
             self._drop(next(iter(self._warm)))
 
     def discard(self, lease: Lease) -> None:

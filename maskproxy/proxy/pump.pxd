@@ -10,6 +10,7 @@ cdef class Pump:
     cdef object _timer
     cdef object _rest
     cdef object _failed
+    cdef public object on_portable
     cdef bint _timed
     cdef bint _stopped
 
@@ -19,4 +20,5 @@ cdef class Pump:
     cpdef object flush(self)
     cpdef object flush_to_client(self)
     cpdef object pace(self)
+    cpdef object serve_by(self, Link backend)
     cdef object _act(self, object action)

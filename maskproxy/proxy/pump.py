@@ -24,7 +24,7 @@ class Pump:
         self,
         session: PostgresSession,
         client: Link,
-        backend: Link,
+        backend: Link | None,
         journal: SessionJournal,
         timer: StatementTimer,
         rest: Callable[[Action], None],
@@ -37,6 +37,7 @@ class Pump:
         self._timer = timer
         self._rest = rest
         self._failed = failed
+        self.on_portable: Callable[[], None] | None = None  # under transaction pooling
         self._timed = False
         self._stopped = False
 
@@ -74,6 +75,8 @@ class Pump:
         while not self._stopped:
             if state.to_backend:
                 chunks, state.to_backend = state.to_backend, []
+                if self._backend is None:
+                    raise RuntimeError("there is no backend")
                 self._backend.write(chunks)
             self.flush_to_client()
             if not state.actions:
@@ -81,7 +84,13 @@ class Pump:
             actions, state.actions = state.actions, []
             for action in actions:
                 self._act(action)
+        if self.on_portable is not None and not self._stopped and self._backend is not None and self.session.portable:
+            self.on_portable()
         self.pace()
+
+    def serve_by(self, backend: Link | None) -> None:
+        """Another backend, or none for the time being."""
+        self._backend = backend
 
     def flush_to_client(self) -> None:
         state = self.session.state
@@ -92,6 +101,9 @@ class Pump:
     def pace(self) -> None:
         """Read from each side only while the other keeps up and nothing piles up in between."""
         if self._stopped:
+            return
+        if self._backend is None:
+            self._client.set_reading(True)
             return
         session = self.session
         quiet = session.state.quiet

@@ -54,6 +54,14 @@ def read_batch(data: bytes) -> "Batch | None":
     return None if bind is None else (parse, bind, end, describes)
 
 
+def rename(data: bytes, bind_end: cython.Py_ssize_t, name: str) -> tuple[bytes, int]:
+    """A batch that begins with Bind, of the statement ``name``; and where its Bind ends."""
+    rest: cython.Py_ssize_t = data.find(0, 6, bind_end)
+    bind = b"\0" + name.encode() + data[rest:bind_end]
+    head = b"B" + (len(bind) + 4).to_bytes(4, "big")
+    return head + bind + data[bind_end:], len(bind) + 5
+
+
 @cython.cfunc
 def _frame_end(data: bytes, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """0 when it is not whole, or claims a length that none has."""

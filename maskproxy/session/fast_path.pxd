@@ -28,7 +28,7 @@ cdef class FastPath:
     cpdef bint recorded(self, Py_ssize_t number, bint durable)
     cpdef object leave(self)
     cdef bint _offer_query(self, bytes data)
-    cdef bint _offer_bound(self, bytes data, object parse, object bind, Py_ssize_t bind_end, bint describes)
+    cdef bint _offer_bound(self, bytes data, object parse, object bind, Py_ssize_t end, bint describes)
     cdef object _parsed(self, object parse, str bound)
     cdef bint _may(self, object plan)
     cdef object _begin(self, object plan, int stage, object parameters)

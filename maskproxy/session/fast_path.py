@@ -14,7 +14,7 @@ from maskproxy.base.refs import ColumnRef, Generation
 from maskproxy.base.types import PARAMETER_TYPES
 from maskproxy.core.plan import Plan, Stamp
 from maskproxy.session.actions import RecordIntent, RecordOutcome
-from maskproxy.session.batch import DESCRIBE_PORTAL, BindMessage, Parameters, ParseMessage, read_batch
+from maskproxy.session.batch import DESCRIBE_PORTAL, BindMessage, Parameters, ParseMessage, read_batch, rename
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
@@ -101,12 +101,7 @@ class FastPath:
         return True
 
     def _offer_bound(
-        self,
-        data: bytes,
-        parse: ParseMessage | None,
-        bind: BindMessage,
-        bind_end: cython.Py_ssize_t,
-        describes: cython.bint,
+        self, data: bytes, parse: ParseMessage | None, bind: BindMessage, end: cython.Py_ssize_t, describes: cython.bint
     ) -> cython.bint:
         state = self._state
         name, formats, parameters, result_formats = bind
@@ -118,20 +113,24 @@ class FastPath:
             return False
         if len(state.portals) >= limits.MAX_STATEMENTS_PER_SESSION:
             return False
+        if state.holdings is not None and parse is None:
+            if (alias := state.holdings.alias(prepared)) not in state.holdings.made:
+                return False
+            data, end = rename(data, end, alias)
         masks = prepared.masks(result_formats)
         if not self._may(plan):
             return False
         out = state.to_backend
         if parse is not None and plan.sql != parse[1]:
             out.append(m.Parse(name, plan.sql, parse[2]).encode())
-            out.append(data[1 + int.from_bytes(data[1:5], "big") : bind_end])
+            out.append(data[1 + int.from_bytes(data[1:5], "big") : end])
         elif describes:
-            bind_end = 0
+            end = 0
         else:
-            out.append(data[:bind_end])
+            out.append(data[:end])
         if not describes:
             out.append(DESCRIBE_PORTAL)
-        out.append(data[bind_end:] if bind_end else data)
+        out.append(data[end:] if end else data)
         self._prepared = prepared
         self._bound = (formats, parameters, result_formats)
         self._name = None if parse is None else name
@@ -144,7 +143,8 @@ class FastPath:
     def _parsed(self, parse: ParseMessage, bound: str) -> PreparedStatement | None:
         """What this Parse makes, if that is what is ``bound``; None when something is to be said about it."""
         state = self._state
-        plan = state.policy.cached(parse[1]) if parse[0] == bound else None
+        known = parse[0] == bound and (state.holdings is None or not bound)  # a named one would need an alias
+        plan = state.policy.cached(parse[1]) if known else None
         if plan is None or not plan.plain or len(state.statements) >= limits.MAX_STATEMENTS_PER_SESSION:
             return None
         if parse[2] and not PARAMETER_TYPES.issuperset(parse[2]):

@@ -15,6 +15,7 @@ from maskproxy.base import limits
 from maskproxy.base.errors import LimitExceeded, Refused, StatementError, UnknownPortal, UnknownStatement
 from maskproxy.core.plan import Plan, StatementPlan
 from maskproxy.core.sql.statement import StatementKind, Verb
+from maskproxy.session.holdings import PREFIX
 from maskproxy.session.masking import row_masks
 from maskproxy.session.pipeline import Kind, Request
 from maskproxy.session.state import SessionState
@@ -56,6 +57,11 @@ def source_of(state: SessionState, statement: StatementPlan) -> Source | None:
             raise UnknownStatement(f'prepared statement "{command.name}" does not exist')
     else:
         return None
+    if state.holdings is not None and isinstance(found, PreparedStatement) and not found.made_in_sql:
+        raise Refused(
+            f'prepared statement "{command.name}" was not made by PREPARE',
+            hint="Under transaction pooling SQL can only EXECUTE what SQL has prepared.",
+        )
     if _plan(found).stamp != state.policy.stamp:
         raise Refused(f'{what} "{command.name}" is out of date', hint=_OUT_OF_DATE)
     if not (found.statement if isinstance(found, Portal) else found).reads_rows:
@@ -91,6 +97,8 @@ def _take_over(state: SessionState, request: Request, plan: Plan, index: int) ->
     if command is None:
         return
     if command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
+        if state.holdings is not None:
+            state.holdings.forget()
         request.will(state.statements.remove(command.name), index)
     if command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):
         request.will(state.portals.remove(command.name), index)
@@ -102,6 +110,8 @@ def _make(state: SessionState, request: Request, plan: Plan, index: int) -> None
     carrier = statement.analysis.carrier if statement.analysis is not None else None
     if statement.carried is None or carrier is None or carrier.name is None:
         raise Refused("this statement makes something without a name")
+    if carrier.kind is StatementKind.PREPARE and carrier.name.startswith(PREFIX):
+        raise Refused(f'names of prepared statements that begin with "{PREFIX}" are reserved')
     made = PreparedStatement(replace(plan, statements=(statement.carried,), reads_only=True), made_in_sql=True)
     if carrier.kind is StatementKind.PREPARE:
         _check_number(len(state.statements), "prepared statements")

@@ -20,9 +20,10 @@ from maskproxy.base.errors import (
 from maskproxy.core.plan import Plan, StatementPlan
 from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent, RecordOutcome
 from maskproxy.session.follow import follow, out_of_date
+from maskproxy.session.holdings import Holdings
 from maskproxy.session.pipeline import Durability, Kind, Request
 from maskproxy.session.state import SessionState
-from maskproxy.session.statements import Portal
+from maskproxy.session.statements import Portal, PreparedStatement
 from maskproxy.session.writeback import literal_refusal, parameter_refusal
 from maskproxy.wire.postgres import messages as m
 
@@ -169,8 +170,32 @@ class Gate:
         elif request.kind is Kind.DESCRIBE_PORTAL and request.portal is not None and request.portal.target is None:
             request.portal.described = _first(request)
         request.policy = state.policy
+        state.pinned = state.pinned or (request.plan is not None and request.plan.pins)
         state.pipeline.add(request)
         state.to_backend.append(frame)
+
+    def make(self, request: Request, statement: PreparedStatement, holdings: Holdings) -> None:
+        """Have a backend that serves many make the statement. Close first: that is no error where there is none, and
+        Parse is one where there is."""
+        alias = holdings.alias(statement)
+        if holdings.has(alias):  # the client asks for it once more: the server looks at it, and answers
+            self.send(request, m.Parse("", statement.plan.sql, statement.types).encode())
+            return
+        for gone in (holdings.surplus(), alias):
+            if gone is not None:
+                self.send(Request(Kind.CLOSE, absorb=True), m.Close(b"S", gone).encode())
+        request.will(holdings.ask(alias))
+        self.send(request, m.Parse(alias, statement.plan.sql, statement.types).encode())
+
+    def name_of(self, statement: PreparedStatement, name: str) -> str:
+        """By which the server knows what the client calls ``name``; it is made there if it is not yet."""
+        holdings = self._state.holdings
+        if holdings is None or statement.made_in_sql:
+            return name
+        alias = holdings.alias(statement)
+        if not holdings.has(alias):
+            self.make(Request(Kind.PARSE, plan=statement.plan, absorb=True), statement, holdings)
+        return alias
 
     def _describe_first(self, request: Request, frame: bytes) -> None:
         """Have the server describe a result before its first row, unless it does so already for this portal."""

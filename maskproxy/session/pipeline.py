@@ -16,6 +16,7 @@ from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.core.sql.statement import StatementKind
 from maskproxy.session.enforce import Policy
+from maskproxy.session.holdings import Asked
 from maskproxy.session.masking import RowMasks
 from maskproxy.session.statements import Operation, Portal, PreparedStatement, Source
 
@@ -42,7 +43,7 @@ class Durability(Enum):
     FAILED = auto()  # the record was lost: what the server answers is dropped, the client gets 58030
 
 
-AnyOperation = Operation[PreparedStatement] | Operation[Portal]
+AnyOperation = Operation[PreparedStatement] | Operation[Portal] | Asked
 OURS = frozenset({Kind.REFUSAL, Kind.REFUSAL_READY})
 RUN = frozenset({Kind.QUERY, Kind.EXECUTE, Kind.FUNCTION_CALL})
 ENDS_WITH_READY = frozenset({Kind.QUERY, Kind.SYNC, Kind.FUNCTION_CALL})

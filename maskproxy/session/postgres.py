@@ -17,6 +17,7 @@ from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
 from maskproxy.session.fast_path import FastPath
 from maskproxy.session.gate import cancelled
+from maskproxy.session.holdings import Holdings
 from maskproxy.session.replies import Replies
 from maskproxy.session.requests import Requests
 from maskproxy.session.state import SessionState
@@ -59,6 +60,32 @@ class PostgresSession:
     def at_rest(self) -> bool:
         """Its backend may serve others, after a reset."""
         return self.idle and self.state.at_rest and not self._backend_gone
+
+    @property
+    def portable(self) -> bool:
+        """Its backend may serve others as it is, and another one may serve this session: nothing is under way, and
+        nothing that was done leaves anything in the server's session.
+
+        The status I says that no transaction is open, so there are no cursors but held ones, no locks of a transaction
+        and no SET LOCAL; ``Plan.pins`` that no statement did anything which outlives one."""
+        state = self.state
+        return (
+            state.status == b"I"
+            and not state.pinned
+            and not (state.closed or state.leaving or state.cancelling or state.mid_frame or self._backend_gone)
+            and self.at_rest
+            and self._requests.empty
+            and self._replies.empty
+            and not len(state.portals)
+        )
+
+    def serve_by(self, holdings: Holdings) -> None:
+        """From now on it is another backend, which holds these prepared statements."""
+        self.state.holdings = holdings
+
+    def pin(self) -> None:
+        """It keeps its backend up to its end."""
+        self.state.pinned = True
 
     @property
     def reported(self) -> Mapping[str, str]:

@@ -4,9 +4,11 @@ What arrives while the gate is blocked waits in the buffer.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from maskproxy.base import limits
 from maskproxy.base.errors import (
+    DuplicateStatement,
     LimitExceeded,
     ProtocolError,
     Refused,
@@ -148,12 +150,23 @@ class Requests:
                 self.gate.refuse(LimitExceeded("too many prepared statements"), extended=True, text=message.sql)
             else:
                 statement = PreparedStatement(result, message.param_types)
-                request = Request(Kind.PARSE, plan=result, statement=statement)
-                request.will(state.statements.set(message.name, statement))
-                rewritten = m.Parse(message.name, result.sql, message.param_types)
-                self.gate.send(request, frame if result.sql == message.sql else rewritten.encode())
+                self._parse(message, statement, frame)
 
         self.gate.with_plan(message.sql, planned)
+
+    def _parse(self, message: m.Parse, statement: PreparedStatement, frame: bytes) -> None:
+        state, sql = self._state, statement.plan.sql
+        if state.holdings is not None and message.name and state.statements.get(message.name) is not None:
+            error = DuplicateStatement(f'prepared statement "{message.name}" already exists')
+            self.gate.refuse(error, extended=True, text=message.sql)
+            return
+        request = Request(Kind.PARSE, plan=statement.plan, statement=statement)
+        request.will(state.statements.set(message.name, statement))
+        if state.holdings is not None:
+            self.gate.make(request, statement, state.holdings)
+        else:
+            rewritten = m.Parse(message.name, sql, message.param_types)
+            self.gate.send(request, frame if sql == message.sql else rewritten.encode())
 
     def _on_bind(self, payload: bytes, frame: bytes) -> None:
         state = self._state
@@ -179,7 +192,8 @@ class Requests:
                 return
             request = Request(Kind.BIND, plan=statement.plan, portal=portal)
             request.will(state.portals.set(message.portal, portal))
-            self.gate.send(request, frame)
+            name = self.gate.name_of(statement, message.statement)
+            self.gate.send(request, frame if name == message.statement else replace(message, statement=name).encode())
 
         self.gate.with_fresh(portal, fresh)
 
@@ -205,7 +219,9 @@ class Requests:
                 error: StatementError = UnknownStatement(f'prepared statement "{message.name}" does not exist')
                 self.gate.refuse(error, extended=True)
                 return
-            self.gate.send(Request(Kind.DESCRIBE_STATEMENT, plan=statement.plan, statement=statement), frame)
+            name = self.gate.name_of(statement, message.name)
+            described = frame if name == message.name else m.Describe(b"S", name).encode()
+            self.gate.send(Request(Kind.DESCRIBE_STATEMENT, plan=statement.plan, statement=statement), described)
             return
         portal = state.portals.get(message.name) or self._unseen_portal()
         if portal is None:
@@ -237,6 +253,9 @@ class Requests:
         message = m.Close.decode(payload)
         request = Request(Kind.CLOSE)
         if message.kind == b"S":
+            statement = self._state.statements.get(message.name)
+            if self._state.holdings is not None and not (statement is not None and statement.made_in_sql):
+                frame = m.Close(b"S", "").encode()  # the name is one of ours alone; the server has something to answer
             request.will(self._state.statements.remove(message.name))
         else:
             request.will(self._state.portals.remove(message.name))
@@ -245,6 +264,8 @@ class Requests:
     def _on_sync(self, payload: bytes, frame: bytes) -> None:
         self._state.skipping = False
         self.synced = True
+        if self._state.holdings is not None:
+            self._state.holdings.synced()
         self.gate.send(Request(Kind.SYNC), frame)
 
     def _on_flush(self, payload: bytes, frame: bytes) -> None:

@@ -17,5 +17,7 @@ cdef class SessionState:
     cdef public dict reported
     cdef public bint schema_changed
     cdef public bint cancelling
+    cdef public object holdings
+    cdef public bint pinned
 
     cpdef Py_ssize_t next_number(self)

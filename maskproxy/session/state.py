@@ -4,6 +4,7 @@ from maskproxy.base.errors import MaskproxyError
 from maskproxy.session.actions import Action, CloseSession
 from maskproxy.session.allowance import Meter
 from maskproxy.session.enforce import Policy
+from maskproxy.session.holdings import Holdings
 from maskproxy.session.pipeline import Pipeline
 from maskproxy.session.statements import Names, Portal, PreparedStatement
 from maskproxy.wire.postgres.errors import error_fields
@@ -17,6 +18,7 @@ class SessionState:
     ``cancelling``: the server is asked to stop a statement.
     ``reported``: settings that the server has spoken of since login.
     ``schema_changed``: a statement of the transaction may have changed tables.
+    ``holdings``: of the backend, under transaction pooling; ``pinned``: something of this session may be left in it.
     ``quiet``: nothing of the client waits here, and of the server neither, as long as nobody but the fast path acts.
     ``mid_frame``: part of a message is on its way to the client, so nothing of ours may be put in between.
     """
@@ -40,6 +42,8 @@ class SessionState:
         self.reported: dict[str, str] = {}
         self.schema_changed = False
         self.cancelling = False
+        self.holdings: Holdings | None = None
+        self.pinned = False
 
     @property
     def transparent(self) -> bool:

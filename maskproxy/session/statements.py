@@ -21,12 +21,14 @@ from maskproxy.session.masking import RowMasks, row_masks
 class PreparedStatement:
     """``types``: of its parameters, as far as Parse declared them.
 
-    ``made_in_sql``: by DECLARE or PREPARE; its plan cannot be made anew, since its text is a part of another."""
+    ``made_in_sql``: by DECLARE or PREPARE; its plan cannot be made anew, since its text is a part of another.
+    ``alias``: its name on the server under transaction pooling (``holdings``)."""
 
     plan: Plan
     types: tuple[int, ...] = ()
     void: bool = False
     made_in_sql: bool = False
+    alias: str | None = None
     _masks: dict[tuple[int, ...], RowMasks | None] = field(default_factory=dict)  # by result formats
 
     def replan(self, plan: Plan) -> None:

@@ -122,7 +122,7 @@ class Served:
     rules: str | None = None
     user: str = APP
     password: Secret[str] = APP_PASSWORD
-    pool: Mapping[str, int] = field(default_factory=dict)
+    pool: Mapping[str, Any] = field(default_factory=dict)
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def run_proxy(
     workers: int = 1,
     settings: Mapping[str, Any] | None = None,
     others: Mapping[str, Served] | None = None,
-    pool: Mapping[str, int] | None = None,
+    pool: Mapping[str, Any] | None = None,
 ) -> Iterator[Proxy]:
     """``database`` of ``server`` behind a proxy, as database ``shop``. Ends with the search for canaries.
 

@@ -94,9 +94,10 @@ def _release(cursor: TokenCursor) -> SessionCommand:
 
 
 def _set(cursor: TokenCursor) -> SessionCommand:
-    if cursor.take("session", "characteristics", "as", "transaction") or cursor.take("transaction"):
+    of_session = cursor.take("session", "characteristics", "as", "transaction")
+    if of_session or cursor.take("transaction"):
         _transaction_modes(cursor)
-        return SessionCommand(Verb.SET_TRANSACTION)
+        return SessionCommand(Verb.SET_TRANSACTION, local=not of_session)
     local = cursor.take_any("session", "local") == "local"
     if cursor.take("time", "zone"):
         return _assign(cursor, "timezone", local, is_default=bool(cursor.take_any("local", "default")))
