@@ -3,10 +3,11 @@
 import argparse
 from pathlib import Path
 
-from benchmarks import analysis, audit, breakdown, connect, idle, novel, pgbench, rows, slow
+from benchmarks import analysis, audit, breakdown, connect, idle, novel, pgbench, rows, slow, transactions
 
 ALL = {
     "pgbench": pgbench,
+    "transactions": transactions,
     "connect": connect,
     "rows": rows,
     "slow": slow,

@@ -23,7 +23,6 @@ from benchmarks.targets import Target
 
 SESSIONS, QUICK, STEPS, WARM_UP = 1000, 120, 4, 40
 EACH = 25.0  # KiB for a session: the budget
-FILES = 3 * (SESSIONS + WARM_UP)  # two sockets for each session, were all of them one worker's
 SETTLE_SECONDS = 1.0
 
 Samples = Mapping[str, Sequence["Sample"]]
@@ -45,6 +44,13 @@ class Sample:
     @property
     def rss(self) -> float:
         return (self.after.rss - self.before.rss) / self.sessions
+
+
+def allow_files(sessions: int) -> None:
+    """For us and our children: two sockets for each session, were all of them one worker's."""
+    wanted = 3 * (sessions + WARM_UP)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most if most < wanted else wanted, most))
 
 
 def measure(target: Target, sessions: int) -> Sequence[Sample]:
@@ -95,8 +101,7 @@ def chart(results: Samples) -> Chart:
 
 def outcome(options: Options) -> Outcome:
     sessions = QUICK if options.quick else SESSIONS
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most if most < FILES else FILES, most))  # children have it from us
+    allow_files(sessions)
     with lineup(scopes={"maskproxy": "masked"}, sessions=sessions + WARM_UP) as (targets, versions):
         results = {target.name: measure(target, sessions) for target in targets if target.pid is not None}
     steps = results["maskproxy"]

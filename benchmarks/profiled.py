@@ -25,7 +25,7 @@ from benchmarks.database import database
 from benchmarks.load import Load, run
 from benchmarks.measure import cpu_of
 from benchmarks.proxy import configure, grant
-from benchmarks.targets import START_SECONDS, Target, free_port, wait_for_port
+from benchmarks.targets import START_SECONDS, Pooling, Target, free_port, wait_for_port
 from maskproxy.cli.child import main
 from maskproxy.proxy.control import recorder_path
 
@@ -92,7 +92,7 @@ def functions_before(direct: Target, directory: Path, load: Load, seconds: float
 def _drive(direct: Target, directory: Path, load: Load, seconds: float) -> Mapping[str, float]:
     """Microseconds of CPU for each query, by role."""
     listen = free_port()
-    settings = configure(direct, directory, listen, SESSIONS)
+    settings = configure(direct, directory, listen, Pooling(SESSIONS, None))
     tokens = asyncio.run(grant(f"sqlite+aiosqlite:///{directory}/store.db", direct.database, {SCOPE}))
     socket = recorder_path(directory / "run")
     processes = {"recorder": _start(directory, "recorder", str(socket), str(directory / "audit"))}

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.measure import Cpu, cpu
-from benchmarks.targets import HOST, START_SECONDS, Target, free_port, wait_for_port
+from benchmarks.targets import HOST, START_SECONDS, Pooling, Target, free_port, wait_for_port
 from maskproxy.store.configuration import create_key
 from maskproxy.store.store import open_store
 
@@ -24,7 +24,7 @@ databases:
     dsn: "postgresql://{user}@{host}:{port}/{database}"
     password: {{file: password}}
     tls: disable
-    pool: {{size: {sessions}}}
+    pool: {{mode: {mode}, size: {connections}}}
 limits: {{sessions: {sessions}}}
 """
 
@@ -56,10 +56,10 @@ scopes:
 
 
 @contextmanager
-def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str], *, sessions: int) -> Iterator[list[Target]]:
-    """A target for each of ``scopes``, name to scope; they share one proxy, whose workers take ``sessions`` each."""
+def maskproxy(direct: Target, directory: Path, scopes: Mapping[str, str], pooling: Pooling) -> Iterator[list[Target]]:
+    """A target for each of ``scopes``, name to scope; they share one proxy, whose workers take as many clients each."""
     listen = free_port()
-    settings = configure(direct, directory, listen, sessions)
+    settings = configure(direct, directory, listen, pooling)
     tokens = asyncio.run(grant(f"sqlite+aiosqlite:///{directory}/store.db", direct.database, set(scopes.values())))
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -85,7 +85,7 @@ def wait_until_quiet(root: int) -> None:
         time.sleep(1.0)
 
 
-def configure(direct: Target, directory: Path, listen: int, sessions: int) -> Path:
+def configure(direct: Target, directory: Path, listen: int, pooling: Pooling) -> Path:
     (directory / "rules").mkdir(parents=True)
     (directory / "rules" / "bench.yaml").write_text(RULES.format(database=direct.database), encoding="utf-8")
     (directory / "password").write_text(direct.password, encoding="utf-8")
@@ -93,7 +93,14 @@ def configure(direct: Target, directory: Path, listen: int, sessions: int) -> Pa
         create_key(directory / "keys" / f"{key}.key")
     settings = directory / "maskproxy.yaml"
     text = SETTINGS.format(
-        host=HOST, listen=listen, database=direct.database, user=direct.user, port=direct.port, sessions=sessions
+        host=HOST,
+        listen=listen,
+        database=direct.database,
+        user=direct.user,
+        port=direct.port,
+        mode=pooling.mode,
+        connections=pooling.size,
+        sessions=pooling.sessions,
     )
     settings.write_text(text, encoding="utf-8")
     return settings

@@ -1,7 +1,7 @@
 """What is compared: PostgreSQL itself, PgBouncer before it, maskproxy before it; all on loopback, without TLS.
 
-PgBouncer is Debian's package, unpacked into ``.cache`` and not installed, in session mode: as with maskproxy, a client
-keeps its connection to the database. Every login on either side is SCRAM-SHA-256.
+PgBouncer is Debian's package, unpacked into ``.cache`` and not installed, in the same mode as maskproxy: in session
+mode a client keeps its connection to the database. Every login on either side is SCRAM-SHA-256.
 """
 
 import os
@@ -57,6 +57,22 @@ class Target:
         return done.stdout
 
 
+@dataclass(frozen=True, slots=True)
+class Pooling:
+    """So many clients at a time; they share so many ``connections``, or each has its own."""
+
+    sessions: int
+    connections: int | None
+
+    @property
+    def mode(self) -> str:
+        return "session" if self.connections is None else "transaction"
+
+    @property
+    def size(self) -> int:
+        return self.sessions if self.connections is None else self.connections
+
+
 PGBOUNCER_INI = """\
 [databases]
 {database} = host={host} port={port} dbname={database}
@@ -67,15 +83,15 @@ listen_port = {listen}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
-pool_mode = session
-default_pool_size = {sessions}
+pool_mode = {mode}
+default_pool_size = {connections}
 max_client_conn = {sessions}
 {user}
 """
 
 
 @contextmanager
-def pgbouncer(direct: Target, directory: Path, *, sessions: int) -> Iterator[tuple[Target, str]]:
+def pgbouncer(direct: Target, directory: Path, pooling: Pooling) -> Iterator[tuple[Target, str]]:
     """PgBouncer before ``direct``, and its version. Raises Unavailable where Debian's package can't be had."""
     program = str(debian_binary("pgbouncer", "usr/sbin/pgbouncer"))
     version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -92,7 +108,9 @@ def pgbouncer(direct: Target, directory: Path, *, sessions: int) -> Iterator[tup
             listen=listen,
             users=users,
             user=as_user,
-            sessions=sessions,
+            mode=pooling.mode,
+            connections=pooling.size,
+            sessions=pooling.sessions,
         ),
         encoding="utf-8",
     )
