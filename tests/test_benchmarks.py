@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import audit, breakdown, budgets, connect, idle, novel, pgbench, report, rows, slow
+from benchmarks import audit, breakdown, budgets, connect, idle, novel, pgbench, report, rows, slow, transactions
 from benchmarks.__main__ import ALL
 from benchmarks.budgets import Verdict
 from benchmarks.charts import Chart, tick
@@ -136,3 +136,15 @@ def test_what_is_recorded_for_the_benchmark_is_read_back(tmp_path: Path) -> None
     assert [len(each) for each in samples.values()] == [1] * len(audit.SESSIONS)
     assert all(each.holds in (True, False) for each in audit.verdicts(samples, facts))
     assert f"| {audit.SESSIONS[-1]} |" in audit.text(samples, facts)
+
+
+@pytest.mark.server
+@pytest.mark.timeout(120)
+def test_connections_are_shared_where_transactions_are_pooled() -> None:
+    """One of PgBouncer's, and one of each worker's, whose number is that of the processors."""
+    ran = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT filler%'"
+    with lineup(scopes={"maskproxy": "masked"}, sessions=100, connections=1, rows=1000) as (targets, _):
+        for target in targets[1:]:
+            assert run(target, transactions.CASES[0], 1).tps > 0
+        assert 0 < int(targets[0].sql(ran)) < transactions.CLIENTS / 4
+        assert len(idle.measure(targets[-1], 8)) == idle.STEPS
