@@ -241,6 +241,8 @@ class ClientConnection(asyncio.Protocol):
         pool, lease, pump = self._pool, self._lease, self._pump
         if pool is None or lease is None or pump is None:
             return
+        if not lease.connection.at_rest:  # what it answered was behind no Sync yet: the server has a transaction open
+            return
         if any(lease.ready.parameters.get(name) != value for name, value in pump.session.reported.items()):
             pump.session.pin()  # a setting is not what it was, and we do not know why
             return

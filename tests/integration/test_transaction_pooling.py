@@ -232,6 +232,23 @@ def test_pipelines(one: Proxy) -> None:
             assert [row.fetchone() for row in rows] == [(MASKED_SSN,)] * 3
 
 
+def test_what_no_sync_has_ended_keeps_it(one: Proxy) -> None:
+    """The server has a transaction open then, though it says so only with its next ReadyForQuery."""
+    with contextlib.closing(connect(one)) as session:
+        wire = session.pgconn
+        wire.enter_pipeline_mode()
+        wire.send_prepare(b"flushed", PLAIN.encode())
+        wire.send_flush_request()
+        wire.flush()
+        result = wire.get_result()
+        assert result is not None
+        assert result.status == pq.ExecStatus.COMMAND_OK
+        assert not is_free(one)
+        wire.pipeline_sync()
+        wire.flush()
+        until(lambda: is_free(one))
+
+
 def test_sql_does_not_reach_what_the_protocol_prepared(one: Proxy) -> None:
     with connect(one) as session:
         prepare(session, "s", READ)
