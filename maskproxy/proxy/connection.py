@@ -233,6 +233,9 @@ class ClientConnection(asyncio.Protocol):
             pump.session.serve_by(lease.holdings)
             lease.connection.hand_over(pump.backend_data, self._backend_lost, self._pace)
             pump.client_data(tenancy.take_kept())
+            if tenancy.take_cancelled():
+                pump.session.cancel()
+                pump.flush()
         except Exception as error:
             self._failed(error)
 
@@ -247,6 +250,7 @@ class ClientConnection(asyncio.Protocol):
             pump.session.pin()  # a setting is not what it was, and we do not know why
             return
         self._lease = None
+        lease.holdings.pass_on()
         pump.serve_by(None)
         if self._spoilt:
             pool.discard(lease)
@@ -270,8 +274,7 @@ class ClientConnection(asyncio.Protocol):
     def end(self, error: MaskproxyError) -> None:
         """End this connection in whatever phase it is, and tell the client why."""
         if self._pump is not None:
-            self._pump.session.end(error)
-            self._pump.flush()
+            self._answer(lambda session: session.end(error))
         else:
             self._fail(error)
 
@@ -281,7 +284,10 @@ class ClientConnection(asyncio.Protocol):
         return self._pump is None or (self._pump.session.idle and not waiting)
 
     def cancel(self) -> None:
-        self._answer(PostgresSession.cancel)
+        if self._tenancy is not None and self._tenancy.waiting:
+            self._tenancy.cancelled = True
+        else:
+            self._answer(PostgresSession.cancel)
 
     def cancel_query(self, done: Callable[[], None] = lambda: None) -> None:
         """Pass a cancel request on to the server."""

@@ -44,6 +44,7 @@ class Tenancy:
         self._fail = fail
         self._waiting: asyncio.Task[None] | None = None
         self._kept = b""
+        self.cancelled = False  # what it waits with is to be cancelled
 
     @property
     def waiting(self) -> bool:
@@ -73,6 +74,10 @@ class Tenancy:
     def take_kept(self) -> bytes:
         kept, self._kept = self._kept, b""
         return kept
+
+    def take_cancelled(self) -> bool:
+        cancelled, self.cancelled = self.cancelled, False
+        return cancelled
 
     async def _wait(self) -> None:
         try:

@@ -97,7 +97,7 @@ def _take_over(state: SessionState, request: Request, plan: Plan, index: int) ->
     if command is None:
         return
     if command.verb in (Verb.DEALLOCATE, Verb.DISCARD_ALL):
-        if state.holdings is not None:
+        if state.holdings is not None and command.name is None:
             state.holdings.forget()
         request.will(state.statements.remove(command.name), index)
     if command.verb in (Verb.CLOSE, Verb.DISCARD_ALL):

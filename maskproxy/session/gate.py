@@ -18,6 +18,7 @@ from maskproxy.base.errors import (
     UnsupportedFeature,
 )
 from maskproxy.core.plan import Plan, StatementPlan
+from maskproxy.core.sql.statement import Verb
 from maskproxy.session.actions import Analyse, RecordDenial, RecordIntent, RecordOutcome
 from maskproxy.session.follow import follow, out_of_date
 from maskproxy.session.holdings import Holdings
@@ -76,7 +77,7 @@ class Gate:
         if self._state.closed:
             return True
         extended = request.kind is Kind.EXECUTE
-        if extended and self._state.skipping:
+        if self._state.skipping:
             request.settle(done=False)  # an earlier request failed meanwhile: the server would skip this one too
         elif durable and self._is_outdated(request):
             request.settle(done=False)
@@ -165,25 +166,27 @@ class Gate:
 
     def send(self, request: Request, frame: bytes) -> None:
         state = self._state
+        if state.skipping and request.kind is not Kind.SYNC:  # the server would ignore it, and never answer
+            request.settle(done=False)
+            return
         if request.kind is Kind.EXECUTE:
             self._describe_first(request, frame)
         elif request.kind is Kind.DESCRIBE_PORTAL and request.portal is not None and request.portal.target is None:
             request.portal.described = _first(request)
         request.policy = state.policy
-        state.pinned = state.pinned or (request.plan is not None and request.plan.pins)
+        if request.plan is not None:
+            state.pinned = state.pinned or request.plan.pins
+            if state.holdings is not None and _sets(request.plan):
+                state.holdings.stain()
         state.pipeline.add(request)
         state.to_backend.append(frame)
 
     def make(self, request: Request, statement: PreparedStatement, holdings: Holdings) -> None:
-        """Have a backend that serves many make the statement. Close first: that is no error where there is none, and
-        Parse is one where there is."""
+        """Have a backend that serves many make the statement, anew where it holds it already: tables may be others now,
+        and 'now' is another. Close first: that is no error where there is none, and Parse is one where there is."""
         alias = holdings.alias(statement)
-        if holdings.has(alias):  # the client asks for it once more: the server looks at it, and answers
-            self.send(request, m.Parse("", statement.plan.sql, statement.types).encode())
-            return
-        for gone in (holdings.surplus(), alias):
-            if gone is not None:
-                self.send(Request(Kind.CLOSE, absorb=True), m.Close(b"S", gone).encode())
+        for gone in (*holdings.surplus(), alias):
+            self.send(Request(Kind.CLOSE, absorb=True), m.Close(b"S", gone).encode())
         request.will(holdings.ask(alias))
         self.send(request, m.Parse(alias, statement.plan.sql, statement.types).encode())
 
@@ -276,6 +279,10 @@ class Gate:
             return self._state.status == b"T" or bool(batch)
         writes = any(each.kind is Kind.EXECUTE and not (each.plan and each.plan.reads_only) for each in batch)
         return self._state.status == b"I" and writes
+
+
+def _sets(plan: Plan) -> bool:
+    return any(each.session is not None and each.session.verb is Verb.SET for each in plan.statements)
 
 
 def _first(request: Request) -> StatementPlan | None:

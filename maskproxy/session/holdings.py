@@ -24,6 +24,8 @@ class Holdings:
         self._key = key
         self.made: dict[str, None] = {}  # and confirmed by the server
         self._asked: set[str] = set()  # since the last Sync: made, or what comes behind is skipped too
+        self._stained = False  # a SET LOCAL is in force
+        self._fleeting: set[str] = set()  # made under it
 
     def alias(self, statement: PreparedStatement) -> str:
         if statement.alias is None:
@@ -34,18 +36,33 @@ class Holdings:
     def has(self, alias: str) -> bool:
         return alias in self.made or alias in self._asked
 
-    def surplus(self) -> str | None:
-        """Of more than should be held, the one to be closed for another."""
-        if len(self.made) < limits.MAX_STATEMENTS_PER_BACKEND:
-            return None
-        oldest = next(iter(self.made))
-        del self.made[oldest]
-        return oldest
+    def surplus(self) -> list[str]:
+        """Of more than should be held, those to be closed for another."""
+        gone = []
+        while self.made and len(self.made) + len(self._asked) >= limits.MAX_STATEMENTS_PER_BACKEND:
+            gone.append(next(iter(self.made)))
+            del self.made[gone[-1]]
+        return gone
 
     def ask(self, alias: str) -> "Asked":
-        """A Parse of it is about to be sent."""
+        """Close and Parse of it are about to be sent."""
+        self.made.pop(alias, None)
         self._asked.add(alias)
+        if self._stained:
+            self._fleeting.add(alias)
         return Asked(self.made, alias)
+
+    def stain(self) -> None:
+        """The server reads literals (a time without a zone, 'now') when it prepares a statement, by settings that a SET
+        LOCAL changes: what is made from now on is not for others."""
+        self._stained = True
+
+    def pass_on(self) -> None:
+        """No transaction is open, and another session comes next."""
+        for alias in self._fleeting:
+            self.made.pop(alias, None)
+        self._fleeting.clear()
+        self._stained = False
 
     def synced(self) -> None:
         """What was asked for and is not confirmed may turn out to have been skipped."""

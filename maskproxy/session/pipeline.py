@@ -11,7 +11,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from maskproxy.base.errors import MaskproxyError
+from maskproxy.base.errors import MaskproxyError, ProtocolError
 from maskproxy.base.refs import ColumnRef
 from maskproxy.core.plan import Plan
 from maskproxy.core.sql.statement import StatementKind
@@ -137,6 +137,13 @@ class Request:
                 operation.confirm()
             else:
                 operation.undo()
+
+    def end(self) -> None:
+        """The server is ready for what comes next. Raises ProtocolError when it has not answered this: then its replies
+        and our requests do not belong together any more, and rows could be masked by another statement's plan."""
+        if self.kind is Kind.QUERY and self.sqlstate is None and self.index == 0:
+            raise ProtocolError("the server is ready without an answer to a query")
+        self.settle(done=self.sqlstate is None)
 
     def will(self, operation: AnyOperation, index: int = 0) -> None:
         """Statement ``index`` of its text does this to the names."""

@@ -386,7 +386,7 @@ class Replies:
         state = self._state
         state.status = m.ReadyForQuery.decode(payload).status
         state.pipeline.pop()
-        head.settle(done=head.sqlstate is None)
+        head.end()
         if head.failure is not None:
             state.to_client.append(error_fields(head.failure).encode())
         if not head.absorb:

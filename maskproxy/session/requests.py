@@ -117,6 +117,8 @@ class Requests:
         text = m.Query.decode(payload).sql
 
         def planned(result: Plan | StatementError) -> None:
+            if self._state.skipping:  # an earlier request failed meanwhile
+                return
             if isinstance(result, StatementError):
                 self.gate.refuse(result, extended=False, text=text)
             else:
