@@ -68,8 +68,9 @@ def test_a_half_made_cluster_is_made_again(directory: Path) -> None:
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has directories that the server's account cannot reach")
-def test_root_can_keep_it_in_a_closed_directory_with_closed_programs(tmp_path: Path) -> None:
+def test_it_can_be_kept_in_a_closed_directory_with_closed_programs(tmp_path: Path) -> None:
+    """Root's server runs as somebody else, who cannot reach them: it is elsewhere then."""
+    root = os.geteuid() == 0
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     installation = embedded_installation()
@@ -83,11 +84,12 @@ def test_root_can_keep_it_in_a_closed_directory_with_closed_programs(tmp_path: P
             psycopg.connect(server.dsn()) as connection,
         ):
             assert connection.execute("SELECT 1").fetchone() == (1,)
-        assert (closed / "postgres").is_symlink()
+        assert (closed / "postgres").is_symlink() == root
         assert closed.stat().st_mode & 0o777 == 0o700
     finally:
         shutil.rmtree((closed / "postgres").resolve())
-        shutil.rmtree(reachable_installation(unreachable, unprivileged_account()).root)
+        if root:
+            shutil.rmtree(reachable_installation(unreachable, unprivileged_account()).root)
 
 
 def test_a_secret_file_is_never_open_to_others(tmp_path: Path) -> None:
