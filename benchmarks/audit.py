@@ -186,9 +186,11 @@ def check(directory: Path, statements: int) -> float:
     for index, entry in enumerate(read_entries(directory)):
         if entry.number != index:
             raise RuntimeError(f"record {index} has the index {entry.number}")
-        if entry.type == "stmt.intent" and entry.id is not None:
+        if entry.id is None or (entry.type == "stmt.outcome" and entry.ref is None):
+            raise RuntimeError(f"record {index} does not say which it is, or of which")
+        if entry.type == "stmt.intent":
             intents.add(entry.id)
-        elif entry.type == "stmt.outcome" and entry.ref is not None:
+        elif entry.type == "stmt.outcome":
             intents.remove(entry.ref)
             count += 1
     if intents or count != statements:
