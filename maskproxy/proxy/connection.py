@@ -6,6 +6,7 @@ Everything that decides is elsewhere (``login``, ``session``); here bytes are mo
 """
 
 import asyncio
+import secrets
 import ssl
 from collections.abc import Callable
 from enum import Enum, auto
@@ -35,6 +36,7 @@ from maskproxy.session.scrub import FORWARDED_PARAMETERS
 if TYPE_CHECKING:
     from maskproxy.proxy.worker import Worker
 
+_MOST_PROCESS_ID = (1 << 31) - 1
 _FLUSH_SECONDS = 5.0  # how long a closed client may take to read the last bytes
 
 
@@ -138,7 +140,8 @@ class ClientConnection(asyncio.Protocol):
         unrestricted = admission.policy.scope.unrestricted
         shown = {k: v for k, v in ready.parameters.items() if unrestricted or k in FORWARDED_PARAMETERS}
         shares = pool.shares(admission)
-        self.process_id = self._worker.unused_process_id() if shares else ready.process_id
+        # Of a session whose backend changes it says nothing; should two be alike, the key tells them apart.
+        self.process_id = 1 + secrets.randbelow(_MOST_PROCESS_ID) if shares else ready.process_id
         self.cancel_key = login.greet(shown, self.process_id)
         session = PostgresSession(admission.policy, self._worker.meter(admission))
         session.use(policy)

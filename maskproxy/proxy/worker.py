@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import hmac
 import os
-import secrets
 import signal
 import socket
 import time
@@ -43,7 +42,6 @@ from maskproxy.store.store import watch
 
 _SWEEP_SECONDS = 0.25
 _PATIENCE_SECONDS = 2.0  # for databases and the recorder before clients are let in
-_MOST_PROCESS_ID = (1 << 31) - 1
 _QUIET_SECONDS = 1.0  # between two log lines of one kind
 
 log = structlog.get_logger()
@@ -97,13 +95,6 @@ class Worker:
         """What the principal has used up of its limits in this database."""
         key = (admission.grant.principal, admission.policies.database.name)
         return self._meters.setdefault(key, Meter(time.monotonic, self.settings.workers))
-
-    def unused_process_id(self) -> int:
-        """For a session whose backend changes. Another worker may give the same: the key tells them apart."""
-        used = {connection.process_id for connection in self._connections}
-        while (number := 1 + secrets.randbelow(_MOST_PROCESS_ID)) in used:
-            pass
-        return number
 
     def forget(self, connection: ClientConnection) -> None:
         self._connections.discard(connection)
