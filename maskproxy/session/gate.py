@@ -78,7 +78,7 @@ class Gate:
             return True
         extended = request.kind is Kind.EXECUTE
         if self._state.skipping:
-            request.settle(done=False)  # an earlier request failed meanwhile: the server would skip this one too
+            self._skip(request)
         elif durable and self._is_outdated(request):
             request.settle(done=False)
             self.refuse(Refused("rules or schema have just changed", hint="Try again."), extended=extended)
@@ -166,8 +166,8 @@ class Gate:
 
     def send(self, request: Request, frame: bytes) -> None:
         state = self._state
-        if state.skipping and request.kind is not Kind.SYNC:  # the server would ignore it, and never answer
-            request.settle(done=False)
+        if state.skipping and request.kind is not Kind.SYNC:
+            self._skip(request)
             return
         if request.kind is Kind.EXECUTE:
             self._describe_first(request, frame)
@@ -180,6 +180,12 @@ class Gate:
                 state.holdings.stain()
         state.pipeline.add(request)
         state.to_backend.append(frame)
+
+    def _skip(self, request: Request) -> None:
+        """An earlier request failed meanwhile: the server would ignore this one, and never answer."""
+        request.settle(done=False)
+        if request.number:
+            self._state.actions.append(RecordOutcome.failed(request.number, cancelled()))
 
     def make(self, request: Request, statement: PreparedStatement, holdings: Holdings) -> None:
         """Have a backend that serves many make the statement, anew where it holds it already: tables may be others now,
