@@ -3,9 +3,10 @@ from maskproxy.session.kernel.ops cimport Call, Output
 
 cdef class DecimalConstant(Call):
     cdef bytes _value
+    cdef bint _reads(self, const unsigned char* source, Py_ssize_t start, Py_ssize_t size) noexcept
 
-cdef class BinaryDecimalConstant(Call):
-    cdef bytes _value
+cdef class BinaryDecimalConstant(DecimalConstant):
+    pass
 
 cdef class DecimalMultiple(Call):
     cdef Whole _digits

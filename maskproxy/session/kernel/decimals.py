@@ -28,24 +28,18 @@ class DecimalConstant(Call):
     def mask(
         self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
     ) -> cython.int:
-        if _scale(source, start, start + size) < 0:
+        if not self._reads(source, start, size):
             return 0
         out.copy(self._value, 0, len(self._value))
         return 1
 
+    def _reads(self, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        return _scale(source, start, start + size) >= 0
 
-class BinaryDecimalConstant(Call):
-    def __init__(self, function: RowMask, value: bytes) -> None:
-        super().__init__(function)
-        self._value = value
 
-    def mask(
-        self, out: Output, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t
-    ) -> cython.int:
-        if _groups(source, start, size) < 0:
-            return 0
-        out.copy(self._value, 0, len(self._value))
-        return 1
+class BinaryDecimalConstant(DecimalConstant):
+    def _reads(self, source: cython.p_const_uchar, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> cython.bint:
+        return _groups(source, start, size) >= 0
 
 
 class DecimalMultiple(Call):
